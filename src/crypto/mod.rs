@@ -1,0 +1,33 @@
+//! The only door to cryptography. Knows no mail words; no other room names a cryptographic crate.
+//!
+//! - Operations: [`algorithm`] (names), [`provider`] (the door), `aws_lc` and `rust_crypto`
+//!   (behind it).
+//! - Whose key: [`certificate`], [`keys`], [`pkcs12`], [`trust`], [`revocation`].
+//! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
+//!   (attributes of RFC 2634 and RFC 5035).
+//! - [`lab`]: a small authority for demonstrations and tests.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions
+    )
+)]
+
+pub mod algorithm;
+pub mod aws_lc;
+pub mod ber;
+pub mod certificate;
+pub mod cms;
+pub mod ess;
+pub mod keys;
+pub mod lab;
+pub mod pkcs12;
+pub mod provider;
+pub mod revocation;
+pub mod rust_crypto;
+pub mod trust;

@@ -1,0 +1,24 @@
+//! Bytes and what they say. Pure: no I/O, no cryptography, no policy.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions
+    )
+)]
+
+pub mod address;
+pub mod envelope;
+pub mod header;
+pub mod id;
+pub mod military;
+pub mod mime;
+pub mod precedence;
+pub mod received;
+
+pub use id::{DraftId, EntryId, MessageId};
+pub use precedence::Precedence;

@@ -1,0 +1,71 @@
+//! What has been sealed: the only thing that `queue::put` takes.
+//!
+//! Promises: a `Sealed` is made only inside `seal`, from what was released.
+
+use std::sync::Arc;
+
+use crate::message::address::{Address, ReversePath};
+use crate::message::{MessageId, Precedence};
+
+/// One message, made fit for one next hop.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    pub(in crate::seal) message: MessageId,
+    pub(in crate::seal) next_hop: String,
+    pub(in crate::seal) from: ReversePath,
+    pub(in crate::seal) recipients: Vec<Address>,
+    pub(in crate::seal) bytes: Arc<[u8]>,
+    pub(in crate::seal) precedence: Precedence,
+    pub(in crate::seal) judged_under: String,
+}
+
+impl Sealed {
+    /// The message as this switch received it.
+    pub fn message(&self) -> MessageId {
+        self.message
+    }
+
+    /// The name of the `[[link]]` that carries it on.
+    pub fn next_hop(&self) -> &str {
+        &self.next_hop
+    }
+
+    /// Whom a failure is reported to.
+    pub fn from(&self) -> &ReversePath {
+        &self.from
+    }
+
+    /// The recipients behind this next hop, at least one.
+    pub fn recipients(&self) -> &[Address] {
+        &self.recipients
+    }
+
+    /// The message as it goes on the wire: CRLF lines, not dot-stuffed.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// How urgent it is.
+    pub fn precedence(&self) -> Precedence {
+        self.precedence
+    }
+
+    /// The number of the policy set under which it was judged.
+    pub fn judged_under(&self) -> &str {
+        &self.judged_under
+    }
+
+    /// A sealed message for the tests of the rooms that come after `seal`.
+    #[cfg(test)]
+    pub(crate) fn for_test(next_hop: &str, precedence: Precedence, bytes: &[u8]) -> Self {
+        Self {
+            message: MessageId::new([7; 16]),
+            next_hop: next_hop.into(),
+            from: ReversePath::Null,
+            recipients: vec![Address::parse("someone@test.example").unwrap()],
+            bytes: bytes.into(),
+            precedence,
+            judged_under: "test".into(),
+        }
+    }
+}
