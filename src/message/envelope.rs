@@ -1,1 +1,76 @@
-//! Under construction.
+//! What SMTP says about a message apart from the message: the envelope, and the peer that spoke.
+//!
+//! Promises: plain values; what the peer claimed (`helo`, `declared_size`) is kept apart from what
+//! was verified (`certificate`, `identity`).
+//! Standards: RFC 5321 §2.3.1; RFC 6152 (BODY); RFC 1870 (SIZE); RFC 6710 (MT-PRIORITY).
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::address::{Address, ReversePath};
+
+/// The envelope of one transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The address in `MAIL FROM`.
+    pub from: ReversePath,
+    /// The addresses in `RCPT TO`, in order, each once.
+    pub recipients: Vec<Address>,
+    /// The value of `MT-PRIORITY`, -9 to 9, if it was given.
+    pub priority: Option<i8>,
+    /// The value of `BODY`.
+    pub body: Body,
+    /// The value of `SIZE`, if it was given.
+    pub declared_size: Option<u64>,
+}
+
+// RFC 6152 §2
+/// Whether the client said that octets above 127 follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Body {
+    /// `BODY=7BIT`, or nothing.
+    #[default]
+    SevenBit,
+    /// `BODY=8BITMIME`.
+    EightBitMime,
+}
+
+/// Who spoke to us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The name by which configuration and events call it: a listener or a link.
+    pub name: String,
+    /// Where the connection came from.
+    pub address: IpAddr,
+    /// What it called itself in `EHLO`. A claim, nothing more.
+    pub helo: String,
+    /// Whether the connection was protected.
+    pub protection: Protection,
+    /// Its certificate in DER, already verified by `tls`.
+    pub certificate: Option<Vec<u8>>,
+    /// Who it is, by that certificate and the configuration.
+    pub identity: Identity,
+}
+
+/// Whether a connection is protected by TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protection {
+    /// It is not.
+    #[default]
+    Clear,
+    /// It is.
+    Tls,
+}
+
+/// Who a peer is, as verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identity {
+    /// The switch behind the `[[link]]` of this name.
+    Link(String),
+    /// Nobody that the configuration knows.
+    #[default]
+    Nobody,
+    /// A person or system with this address.
+    Subject(Address),
+}

@@ -12,9 +12,13 @@
 )]
 
 pub mod address;
+pub mod content_type;
+pub mod encoded_word;
 pub mod envelope;
 pub mod header;
 pub mod id;
+pub mod line;
+pub mod mailbox;
 pub mod military;
 pub mod mime;
 pub mod precedence;

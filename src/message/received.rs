@@ -1,1 +1,128 @@
-//! Under construction.
+//! What step `accept` hands on: one message as it came, and who brought it.
+//!
+//! Promises: the bytes have CRLF lines only, no NUL, and a header that can be read; nobody can
+//! make a `Received` of other bytes, or change one.
+//! Refuses: all else, with the octet where it is wrong.
+//! Standards: RFC 5321 §2.3.8; RFC 5322 §2.1.
+
+use std::sync::Arc;
+
+use super::MessageId;
+use super::envelope::{Envelope, Peer};
+use super::header::{Headers, Limits};
+use super::line;
+pub use super::line::{LineError, LineProblem};
+use crate::clock::Timestamp;
+
+/// A message as received. The first of the step types: `Received`, `Opened`, `Cleared`,
+/// `Released`, `Sealed`.
+#[derive(Clone, Debug)]
+pub struct Received {
+    id: MessageId,
+    at: Timestamp,
+    peer: Peer,
+    envelope: Envelope,
+    bytes: Arc<[u8]>,
+    headers: Headers,
+    body: usize,
+}
+
+impl Received {
+    /// Takes a message in, if its lines and its header are in order.
+    pub fn new(
+        id: MessageId,
+        at: Timestamp,
+        peer: Peer,
+        envelope: Envelope,
+        bytes: Arc<[u8]>,
+    ) -> Result<Self, LineError> {
+        line::check(&bytes)?;
+        let (headers, body) = Headers::parse(&bytes, Limits::default())?;
+        Ok(Self {
+            id,
+            at,
+            peer,
+            envelope,
+            bytes,
+            headers,
+            body,
+        })
+    }
+
+    /// The switch's own name for the message.
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+
+    /// When its last octet arrived.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Who brought it.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Its envelope.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// Its bytes, dots unstuffed, otherwise as they came.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// Its header section; ranges count from the start of `bytes`.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Where its body begins.
+    pub fn body_offset(&self) -> usize {
+        self.body
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::address::ReversePath;
+    use crate::message::envelope::{Body, Identity, Protection};
+
+    fn received(bytes: &[u8]) -> Result<Received, LineError> {
+        let peer = Peer {
+            name: "test".into(),
+            address: [127, 0, 0, 1].into(),
+            helo: "x".into(),
+            protection: Protection::Clear,
+            certificate: None,
+            identity: Identity::Nobody,
+        };
+        let envelope = Envelope {
+            from: ReversePath::Null,
+            recipients: vec![],
+            priority: None,
+            body: Body::SevenBit,
+            declared_size: None,
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        Received::new(MessageId::new([1; 16]), at, peer, envelope, bytes.into())
+    }
+
+    #[test]
+    fn only_messages_in_order_are_taken_in() {
+        let good = received(b"Subject: a\r\n\r\nbody\r\n").unwrap();
+        assert_eq!(good.headers().first("Subject").unwrap().value(), "a");
+        assert_eq!(good.body_offset(), 14);
+        let problem = |bytes| received(bytes).unwrap_err().kind;
+        assert_eq!(problem(b"A: b\r\n\r\nx\ny"), LineProblem::BareLf);
+        assert_eq!(problem(b"A: b\r\n\r\nx\ry"), LineProblem::BareCr);
+        assert_eq!(problem(b"A: b\r\n\r\n\0"), LineProblem::Nul);
+        assert!(matches!(
+            problem(b"no header\r\n\r\n"),
+            LineProblem::Header(_)
+        ));
+    }
+}
