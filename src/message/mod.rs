@@ -23,6 +23,7 @@ pub mod military;
 pub mod mime;
 pub mod precedence;
 pub mod received;
+pub mod text;
 
 pub use id::{DraftId, EntryId, MessageId};
 pub use precedence::Precedence;
