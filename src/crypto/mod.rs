@@ -2,7 +2,8 @@
 //!
 //! - Operations: [`algorithm`] (names), [`provider`] (the door), `aws_lc` and `rust_crypto`
 //!   (behind it).
-//! - Whose key: [`certificate`], [`keys`], [`pkcs12`], [`trust`], [`revocation`].
+//! - Whose key: [`certificate`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`trust`],
+//!   [`revocation`].
 //! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
 //!   (attributes of RFC 2634 and RFC 5035).
 //! - [`lab`]: a small authority for demonstrations and tests.
@@ -26,8 +27,12 @@ pub mod cms;
 pub mod ess;
 pub mod keys;
 pub mod lab;
+mod padding;
+pub mod pbes2;
+pub mod pem;
 pub mod pkcs12;
 pub mod provider;
 pub mod revocation;
 pub mod rust_crypto;
+mod tlv;
 pub mod trust;

@@ -1,1 +1,589 @@
-//! Under construction.
+//! The second provider: RustCrypto, for machines without a C compiler and as a second opinion.
+//!
+//! Promises: where both providers do an operation, the results agree (`provider::differential`).
+//! Refuses: P-256, P-521 and Ed25519 keys (`Unsupported`). RSA private-key operations are blinded,
+//! but not proven constant in time: prefer aws-lc-rs where keys are used on a network's command.
+//! Standards: as [`super::provider`].
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use aes::cipher::consts::{U12, U13, U14, U15, U16};
+use aes::cipher::{
+    Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
+    KeyInit, KeyIvInit,
+};
+use aes::{Aes128, Aes192, Aes256};
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{AesGcm, TagSize};
+use aes_kw::AesKw;
+use hmac::{Hmac, Mac};
+use p384::NistP384;
+use p384::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use p384::elliptic_curve::sec1::ToSec1Point;
+use pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey};
+use rsa::rand_core::{TryCryptoRng, TryRng};
+use rsa::traits::PublicKeyParts;
+use rsa::{Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use zeroize::Zeroizing;
+
+use super::algorithm::{
+    ContentCipher, Curve, Digest, ID_EC, ID_RSA, KeyKind, KeyWrap, Mode, SignatureScheme,
+    rsa_public_key_der,
+};
+use super::certificate::PublicKey;
+use super::keys::{PrivateKey, Secret, pkcs8_kind};
+use super::padding;
+use super::provider::{BadSignature, CryptoError, GcmSealed, Provider};
+
+/// Operations by the RustCrypto crates.
+pub struct RustCrypto;
+
+const ONLY_P384: &str = "curves other than P-384 in the pure Rust provider";
+
+/// Runs `$body` with the type name `$hash` standing for the hash of `$digest`.
+macro_rules! with_hash {
+    ($digest:expr, $hash:ident => $body:expr) => {
+        match $digest {
+            Digest::Sha1 => {
+                type $hash = Sha1;
+                $body
+            }
+            Digest::Sha256 => {
+                type $hash = Sha256;
+                $body
+            }
+            Digest::Sha384 => {
+                type $hash = Sha384;
+                $body
+            }
+            Digest::Sha512 => {
+                type $hash = Sha512;
+                $body
+            }
+        }
+    };
+}
+
+/// Runs `$body` with the type name `$aes` standing for AES with a key of `$length` octets.
+macro_rules! with_aes {
+    ($length:expr, $aes:ident => $body:expr) => {
+        match $length {
+            16 => {
+                type $aes = Aes128;
+                $body
+            }
+            24 => {
+                type $aes = Aes192;
+                $body
+            }
+            _ => {
+                type $aes = Aes256;
+                $body
+            }
+        }
+    };
+}
+
+impl Provider for RustCrypto {
+    fn name(&self) -> &'static str {
+        "RustCrypto"
+    }
+
+    fn random(&self, out: &mut [u8]) -> Result<(), CryptoError> {
+        getrandom::fill(out).map_err(|_| CryptoError::NoRandomness)
+    }
+
+    fn digest(&self, digest: Digest, parts: &[&[u8]]) -> Vec<u8> {
+        with_hash!(digest, Hash => {
+            let mut hash = Hash::new();
+            for part in parts {
+                hash.update(part);
+            }
+            hash.finalize().to_vec()
+        })
+    }
+
+    fn hmac(&self, digest: Digest, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+        with_hash!(digest, Hash => {
+            // A key of any length is good for HMAC; the fallback cannot come to pass.
+            let Ok(mut mac) = <Hmac<Hash> as KeyInit>::new_from_slice(key) else {
+                return Vec::new();
+            };
+            for part in parts {
+                mac.update(part);
+            }
+            mac.finalize().into_bytes().to_vec()
+        })
+    }
+
+    fn verify(
+        &self,
+        spki_der: &[u8],
+        scheme: &SignatureScheme,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        let key = PublicKey::from_spki(spki_der)
+            .map_err(|_| BadSignature::BadKey("it is malformed"))?;
+        match (scheme, &key) {
+            (SignatureScheme::Ecdsa(Digest::Sha1), _) => {
+                Err(BadSignature::Unsupported("ECDSA with SHA-1"))
+            }
+            (SignatureScheme::Ecdsa(digest), PublicKey::Ec(Curve::P384, point)) => {
+                if !matches!(point.first(), Some(2..=4)) {
+                    return Err(BadSignature::BadKey("the point has an unusual form"));
+                }
+                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point)
+                    .map_err(|_| BadSignature::BadKey("the point is not on the curve"))?;
+                let signature = p384::ecdsa::Signature::from_der(signature)
+                    .map_err(|_| BadSignature::Invalid)?;
+                key.verify_prehash(&self.digest(*digest, &[message]), &signature)
+                    .map_err(|_| BadSignature::Invalid)
+            }
+            (SignatureScheme::Ecdsa(_), PublicKey::Ec(..)) => {
+                Err(BadSignature::Unsupported(ONLY_P384))
+            }
+            (SignatureScheme::RsaPkcs1(digest), PublicKey::Rsa { bits, der }) => {
+                let key = rsa_public(*bits, der).map_err(|_| BadSignature::BadKey(RSA_SIZE))?;
+                let hashed = self.digest(*digest, &[message]);
+                with_hash!(digest, Hash => {
+                    key.verify(Pkcs1v15Sign::new::<Hash>(), &hashed, signature)
+                })
+                .map_err(|_| BadSignature::Invalid)
+            }
+            (SignatureScheme::RsaPss { digest, salt_length }, PublicKey::Rsa { bits, der }) => {
+                let key = rsa_public(*bits, der).map_err(|_| BadSignature::BadKey(RSA_SIZE))?;
+                let hashed = self.digest(*digest, &[message]);
+                with_hash!(digest, Hash => {
+                    key.verify(Pss::<Hash>::new_with_salt(*salt_length), &hashed, signature)
+                })
+                .map_err(|_| BadSignature::Invalid)
+            }
+            (SignatureScheme::Ed25519, PublicKey::Ed25519(_)) => {
+                Err(BadSignature::Unsupported("Ed25519 in the pure Rust provider"))
+            }
+            _ => Err(BadSignature::BadKey("key and scheme are of different kinds")),
+        }
+    }
+
+    fn agree_ephemeral_each(
+        &self,
+        curve: Curve,
+        peer_points: &[&[u8]],
+    ) -> Result<(Vec<u8>, Vec<Secret>), CryptoError> {
+        let key = fresh_p384(curve)?;
+        let point = key.public_key().to_sec1_point(false).as_bytes().to_vec();
+        let secrets = peer_points.iter().map(|peer| agree(&key, peer)).collect::<Result<_, _>>()?;
+        Ok((point, secrets))
+    }
+
+    fn wrap_key(&self, wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        if kek.len() != wrap.key_length() {
+            return Err(CryptoError::BadKey("the key-encryption key has the wrong length"));
+        }
+        // RFC 3394 §2: at least two blocks of 64 bits.
+        if key.len() < 16 {
+            return Err(CryptoError::Failed);
+        }
+        let mut out = vec![0; key.len().saturating_add(8)];
+        with_aes!(wrap.key_length(), Aes => {
+            AesKw::<Aes>::new_from_slice(kek)
+                .map_err(failed)?
+                .wrap_key(key, &mut out)
+                .map_err(failed)?;
+        });
+        Ok(out)
+    }
+
+    fn unwrap_key(
+        &self,
+        wrap: KeyWrap,
+        kek: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Secret, CryptoError> {
+        if kek.len() != wrap.key_length() {
+            return Err(CryptoError::BadKey("the key-encryption key has the wrong length"));
+        }
+        let length = wrapped.len().checked_sub(8).ok_or(CryptoError::Failed)?;
+        if length < 16 {
+            return Err(CryptoError::Failed);
+        }
+        let mut out = Zeroizing::new(vec![0; length]);
+        with_aes!(wrap.key_length(), Aes => {
+            AesKw::<Aes>::new_from_slice(kek)
+                .map_err(failed)?
+                .unwrap_key(wrapped, &mut out)
+                .map_err(failed)?;
+        });
+        Ok(Secret::new(out.to_vec()))
+    }
+
+    fn cbc_encrypt(
+        &self,
+        cipher: ContentCipher,
+        key: &[u8],
+        iv: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, CryptoError> {
+        check_cbc(cipher, key, iv)?;
+        // RFC 5652 §6.3
+        let count = 16usize.saturating_sub(plaintext.len() & 15);
+        let mut out = plaintext.to_vec();
+        let octet = u8::try_from(count).map_err(failed)?;
+        out.resize(plaintext.len().saturating_add(count), octet);
+        with_aes!(cipher.key_length(), Aes => encrypt_blocks::<Aes>(key, iv, &mut out)?);
+        Ok(out)
+    }
+
+    fn cbc_decrypt(
+        &self,
+        cipher: ContentCipher,
+        key: &[u8],
+        iv: &[u8],
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        check_cbc(cipher, key, iv)?;
+        let mut out = Zeroizing::new(ciphertext.to_vec());
+        with_aes!(cipher.key_length(), Aes => decrypt_blocks::<Aes>(key, iv, &mut out)?);
+        padding::remove(&mut out)?;
+        Ok(out)
+    }
+
+    fn gcm_seal(
+        &self,
+        cipher: ContentCipher,
+        key: &[u8],
+        nonce: &[u8],
+        associated: &[u8],
+        plaintext: &[u8],
+    ) -> Result<GcmSealed, CryptoError> {
+        check_gcm(cipher, key)?;
+        let nonce: [u8; 12] =
+            nonce.try_into().map_err(|_| CryptoError::BadKey("a nonce has 12 octets"))?;
+        let mut ciphertext = plaintext.to_vec();
+        let tag: [u8; 16] = with_aes!(cipher.key_length(), Aes => {
+            AesGcm::<Aes, U12, U16>::new_from_slice(key)
+                .map_err(failed)?
+                .encrypt_inout_detached(&nonce.into(), associated, ciphertext.as_mut_slice().into())
+                .map_err(failed)?
+                .into()
+        });
+        Ok(GcmSealed { ciphertext, tag })
+    }
+
+    fn gcm_open(
+        &self,
+        cipher: ContentCipher,
+        key: &[u8],
+        nonce: &[u8],
+        associated: &[u8],
+        ciphertext: &[u8],
+        tag: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        check_gcm(cipher, key)?;
+        let nonce: [u8; 12] = nonce.try_into().map_err(failed)?;
+        let mut out = Zeroizing::new(ciphertext.to_vec());
+        // RFC 5084 §3.2: a tag of 12 to 16 octets.
+        with_aes!(cipher.key_length(), Aes => match tag.len() {
+            12 => open_blocks::<Aes, U12>(key, nonce, associated, &mut out, tag),
+            13 => open_blocks::<Aes, U13>(key, nonce, associated, &mut out, tag),
+            14 => open_blocks::<Aes, U14>(key, nonce, associated, &mut out, tag),
+            15 => open_blocks::<Aes, U15>(key, nonce, associated, &mut out, tag),
+            16 => open_blocks::<Aes, U16>(key, nonce, associated, &mut out, tag),
+            _ => Err(CryptoError::Failed),
+        })?;
+        Ok(out)
+    }
+
+    fn oaep_encrypt(
+        &self,
+        spki_der: &[u8],
+        digest: Digest,
+        secret: &[u8],
+    ) -> Result<Vec<u8>, CryptoError> {
+        let Ok(PublicKey::Rsa { bits, der }) = PublicKey::from_spki(spki_der) else {
+            return Err(CryptoError::BadKey("is not an RSA key"));
+        };
+        let key = rsa_public(bits, &der)?;
+        with_hash!(digest, Hash => key.encrypt(&mut System, Oaep::<Hash>::new(), secret))
+            .map_err(failed)
+    }
+
+    fn generate_key(&self, kind: KeyKind) -> Result<Arc<dyn PrivateKey>, CryptoError> {
+        let pkcs8 = match kind {
+            KeyKind::Ec(curve) => fresh_p384(curve)?.to_pkcs8_der().map_err(failed)?,
+            KeyKind::Rsa(bits @ (2048 | 3072 | 4096)) => {
+                let bits = usize::try_from(bits).map_err(failed)?;
+                let key = RsaPrivateKey::new(&mut System, bits).map_err(failed)?;
+                key.to_pkcs8_der().map_err(failed)?
+            }
+            KeyKind::Rsa(_) => return Err(CryptoError::Unsupported("RSA keys of this length")),
+        };
+        self.load_key(pkcs8.as_bytes())
+    }
+
+    fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, CryptoError> {
+        let rejected = CryptoError::BadKey("it is malformed, weak or inconsistent");
+        let pkcs8 = Secret::new(pkcs8_der.to_vec());
+        match pkcs8_kind(pkcs8_der)? {
+            (ID_EC, Some(Curve::P384)) => {
+                let key = p384::SecretKey::from_pkcs8_der(pkcs8_der).map_err(|_| rejected)?;
+                let point = key.public_key().to_sec1_point(false);
+                let spki = Curve::P384.public_key_der(point.as_bytes());
+                Ok(Arc::new(EcKey { key, spki, pkcs8 }))
+            }
+            (ID_RSA, _) => {
+                let key = RsaPrivateKey::from_pkcs8_der(pkcs8_der).map_err(|_| rejected)?;
+                key.validate().map_err(|_| rejected)?;
+                let public = key.to_public_key();
+                if public.size() < 256 {
+                    return Err(CryptoError::BadKey(RSA_SIZE));
+                }
+                let spki = public.to_pkcs1_der().map_err(|_| rejected)?;
+                let spki = rsa_public_key_der(spki.as_bytes());
+                Ok(Arc::new(RsaKey { key, spki, pkcs8 }))
+            }
+            (ID_EC, _) => Err(CryptoError::Unsupported(ONLY_P384)),
+            _ => Err(CryptoError::Unsupported("private keys other than EC and RSA")),
+        }
+    }
+
+    fn pbkdf2(
+        &self,
+        digest: Digest,
+        password: &[u8],
+        salt: &[u8],
+        iterations: u32,
+        length: usize,
+    ) -> Result<Secret, CryptoError> {
+        if iterations == 0 {
+            return Err(CryptoError::Failed);
+        }
+        let mut out = Zeroizing::new(vec![0; length]);
+        with_hash!(digest, Hash => {
+            pbkdf2::pbkdf2_hmac::<Hash>(password, salt, iterations, &mut out);
+        });
+        Ok(Secret::new(out.to_vec()))
+    }
+}
+
+const RSA_SIZE: &str = "is not an RSA key of 2048 to 8192 bits";
+
+struct EcKey {
+    key: p384::SecretKey,
+    spki: Vec<u8>,
+    pkcs8: Secret,
+}
+
+impl PrivateKey for EcKey {
+    fn sign(&self, scheme: &SignatureScheme, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        if *scheme != SignatureScheme::Ecdsa(Digest::Sha384) {
+            return Err(CryptoError::Unsupported("this scheme with this curve"));
+        }
+        let key = p384::ecdsa::SigningKey::from(&self.key);
+        let hashed = RustCrypto.digest(Digest::Sha384, &[message]);
+        let signature: p384::ecdsa::DerSignature = key.sign_prehash(&hashed).map_err(failed)?;
+        Ok(signature.as_bytes().to_vec())
+    }
+
+    fn agree(&self, peer_point: &[u8]) -> Result<Secret, CryptoError> {
+        agree(&self.key, peer_point)
+    }
+
+    fn decrypt_oaep(&self, _: Digest, _: &[u8]) -> Result<Secret, CryptoError> {
+        Err(CryptoError::BadKey("an EC key does not decrypt"))
+    }
+
+    fn public_spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    fn pkcs8(&self) -> Option<Secret> {
+        Some(self.pkcs8.clone())
+    }
+}
+
+struct RsaKey {
+    key: RsaPrivateKey,
+    spki: Vec<u8>,
+    pkcs8: Secret,
+}
+
+impl PrivateKey for RsaKey {
+    fn sign(&self, scheme: &SignatureScheme, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let Some(digest @ (Digest::Sha256 | Digest::Sha384 | Digest::Sha512)) = scheme.digest()
+        else {
+            return Err(CryptoError::Unsupported("this scheme with an RSA key"));
+        };
+        let hashed = RustCrypto.digest(digest, &[message]);
+        with_hash!(digest, Hash => match scheme {
+            SignatureScheme::RsaPkcs1(_) => {
+                self.key.sign_with_rng(&mut System, Pkcs1v15Sign::new::<Hash>(), &hashed)
+            }
+            SignatureScheme::RsaPss { salt_length, .. } => self.key.sign_with_rng(
+                &mut System,
+                Pss::<Hash>::new_blinded_with_salt(*salt_length),
+                &hashed,
+            ),
+            _ => return Err(CryptoError::Unsupported("this scheme with an RSA key")),
+        })
+        .map_err(failed)
+    }
+
+    fn agree(&self, _: &[u8]) -> Result<Secret, CryptoError> {
+        Err(CryptoError::BadKey("an RSA key does not agree"))
+    }
+
+    fn decrypt_oaep(&self, digest: Digest, ciphertext: &[u8]) -> Result<Secret, CryptoError> {
+        with_hash!(digest, Hash => {
+            self.key.decrypt_blinded(&mut System, Oaep::<Hash>::new(), ciphertext)
+        })
+        .map(Secret::new)
+        .map_err(failed)
+    }
+
+    fn public_spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    fn pkcs8(&self) -> Option<Secret> {
+        Some(self.pkcs8.clone())
+    }
+}
+
+/// The operating system's randomness in the shape that RustCrypto asks for.
+struct System;
+
+impl TryRng for System {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut octets = [0; 4];
+        self.try_fill_bytes(&mut octets)?;
+        Ok(u32::from_le_bytes(octets))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut octets = [0; 8];
+        self.try_fill_bytes(&mut octets)?;
+        Ok(u64::from_le_bytes(octets))
+    }
+
+    // Without randomness no key is safe: stop, as `clock` does.
+    #[allow(clippy::expect_used)]
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        getrandom::fill(out).expect("the operating system gives random octets");
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for System {}
+
+fn failed<E>(_: E) -> CryptoError {
+    CryptoError::Failed
+}
+
+fn fresh_p384(curve: Curve) -> Result<p384::SecretKey, CryptoError> {
+    if curve != Curve::P384 {
+        return Err(CryptoError::Unsupported(ONLY_P384));
+    }
+    // A random string is a scalar in range but for a chance of about 2^-190.
+    for _ in 0..4 {
+        let mut scalar = Zeroizing::new([0; 48]);
+        RustCrypto.random(scalar.as_mut_slice())?;
+        if let Ok(key) = p384::SecretKey::from_slice(scalar.as_slice()) {
+            return Ok(key);
+        }
+    }
+    Err(CryptoError::NoRandomness)
+}
+
+fn agree(key: &p384::SecretKey, peer_point: &[u8]) -> Result<Secret, CryptoError> {
+    if !matches!(peer_point.first(), Some(2..=4)) {
+        return Err(CryptoError::BadKey("the peer's point has an unusual form"));
+    }
+    let peer = p384::PublicKey::from_sec1_bytes(peer_point).map_err(failed)?;
+    let shared = p384::elliptic_curve::ecdh::diffie_hellman::<NistP384>(
+        key.to_nonzero_scalar(),
+        peer.as_affine(),
+    );
+    Ok(Secret::new(shared.raw_secret_bytes().to_vec()))
+}
+
+fn rsa_public(bits: usize, pkcs1: &[u8]) -> Result<RsaPublicKey, CryptoError> {
+    if !(2048..=8192).contains(&bits) {
+        return Err(CryptoError::BadKey(RSA_SIZE));
+    }
+    RsaPublicKey::from_pkcs1_der(pkcs1).map_err(|_| CryptoError::BadKey(RSA_SIZE))
+}
+
+fn check_cbc(cipher: ContentCipher, key: &[u8], iv: &[u8]) -> Result<(), CryptoError> {
+    if cipher.mode() != Mode::Cbc {
+        return Err(CryptoError::Unsupported("this cipher in CBC mode"));
+    }
+    if key.len() != cipher.key_length() {
+        return Err(CryptoError::BadKey("the content key has the wrong length"));
+    }
+    if iv.len() != 16 {
+        return Err(CryptoError::BadKey("an initialisation vector has 16 octets"));
+    }
+    Ok(())
+}
+
+fn check_gcm(cipher: ContentCipher, key: &[u8]) -> Result<(), CryptoError> {
+    if cipher.mode() != Mode::Gcm {
+        return Err(CryptoError::Unsupported("this cipher in GCM mode"));
+    }
+    if key.len() != cipher.key_length() {
+        return Err(CryptoError::BadKey("the content key has the wrong length"));
+    }
+    Ok(())
+}
+
+fn encrypt_blocks<C>(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>
+where
+    C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
+{
+    let mut mode = cbc::Encryptor::<C>::new_from_slices(key, iv).map_err(failed)?;
+    let (blocks, rest) = Block::<C>::slice_as_chunks_mut(data);
+    if !rest.is_empty() {
+        return Err(CryptoError::Failed);
+    }
+    mode.encrypt_blocks(blocks);
+    Ok(())
+}
+
+fn decrypt_blocks<C>(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>
+where
+    C: BlockCipherDecrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
+{
+    let mut mode = cbc::Decryptor::<C>::new_from_slices(key, iv).map_err(failed)?;
+    let (blocks, rest) = Block::<C>::slice_as_chunks_mut(data);
+    if !rest.is_empty() {
+        return Err(CryptoError::Failed);
+    }
+    mode.decrypt_blocks(blocks);
+    Ok(())
+}
+
+fn open_blocks<C, T>(
+    key: &[u8],
+    nonce: [u8; 12],
+    associated: &[u8],
+    data: &mut [u8],
+    tag: &[u8],
+) -> Result<(), CryptoError>
+where
+    C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
+    T: TagSize,
+{
+    let tag = tag.try_into().map_err(failed)?;
+    AesGcm::<C, U12, T>::new_from_slice(key)
+        .map_err(failed)?
+        .decrypt_inout_detached(&nonce.into(), associated, data.into(), tag)
+        .map_err(failed)
+}
