@@ -1,1 +1,13 @@
-//! Under construction.
+//! Layers of the Cryptographic Message Syntax, opened and made.
+//!
+//! - [`read`]: what a layer says, as slices of the octets received; nothing is believed yet.
+//! - [`verify`]: one report for each signer and countersigner. [`decrypt`]: content for a recipient.
+//! - [`sign`], [`countersign`], [`envelope`]: layers of ours, in DER.
+//! - [`attribute`], [`oid`]: what these share.
+//!
+//! Standards: RFC 5652 (CMS), 5083 and 5084 (AuthEnvelopedData, GCM), 5753 (elliptic curves),
+//! 4055 and 4056 (PSS), 3560 (OAEP), 6211 and 8933 (algorithm protection).
+
+pub mod attribute;
+pub mod oid;
+pub mod read;
