@@ -1,1 +1,449 @@
-//! Under construction.
+//! Durability: what is kept, and `commit`, which makes state and events durable together.
+//!
+//! - `change`: what one act changes. `rows`: what is kept. `committer`: the one thread that writes.
+//! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
+//!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one.
+//!
+//! Promises: when `commit` returns, the change is on stable storage, whole, with its events in the
+//! audit chain; before that, nothing of it is to be seen. Concurrent commits share one sync.
+//! Refuses: any work after a commit failed ([`Fault::Closed`]): what is on the disk is then
+//! unknown, and only a restart, with its checks, can tell. A failed sync is never tried again.
+
+mod bodies;
+mod change;
+mod committer;
+pub mod engine;
+mod redb;
+mod rows;
+mod sealing;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use zeroize::Zeroizing;
+
+use bodies::{Bodies, Place};
+use committer::{Committer, Job, Prepared};
+use engine::{Assurance, Engine, EngineFault, Table};
+use sealing::Sealer;
+
+pub use change::Change;
+pub use rows::{
+    DraftRow, DraftState, EntryRow, EntryState, RecipientRow, RecipientState, ReplyRow,
+};
+pub use sealing::{KeyFileError, StoreKey};
+
+use crate::clock::Clock;
+use crate::message::{DraftId, EntryId};
+
+/// Where and how the store lies.
+pub struct Settings {
+    /// The folder; made if it is not there.
+    pub dir: PathBuf,
+    /// What everything in it is sealed under.
+    pub key: StoreKey,
+    /// The file that the audit chain is written to, if any.
+    pub export: Option<PathBuf>,
+    /// How hard the engine works against an attacker who makes it crash.
+    pub assurance: Assurance,
+}
+
+/// The open store. Cheap to clone; the last clone that goes closes it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The number of the last audit record after the change.
+    pub sequence: u64,
+    /// How many changes shared its sync.
+    pub group: usize,
+}
+
+/// What a commit did to one row, for whoever keeps an index.
+#[derive(Clone, Debug)]
+pub enum Applied {
+    /// A draft is as this row says.
+    Draft(DraftRow),
+    /// A draft is gone.
+    DraftGone(DraftId),
+    /// An entry is as this row says.
+    Entry(EntryRow),
+    /// An entry is gone.
+    EntryGone(EntryId),
+}
+
+/// How much was committed since the store was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Changes.
+    pub changes: u64,
+    /// Groups of changes; each cost one sync.
+    pub groups: u64,
+}
+
+/// We are at fault: what was attempted, and on what.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A body file could not be handled.
+    #[error("the store cannot {attempt} {path}")]
+    Body {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On which file.
+        path: String,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A commit failed before: nothing is accepted until the switch was started anew.
+    #[error("the store is closed since a commit failed ({0}); start the switch anew")]
+    Closed(Arc<str>),
+    /// The row was changed by somebody else, or is gone, or is there already.
+    #[error("{0}; read it again")]
+    Conflict(String),
+    /// The cryptographic provider failed.
+    #[error("the store cannot seal: {0}")]
+    Cryptography(String),
+    /// Something kept cannot be read any more.
+    #[error("{what} is damaged: {text}")]
+    Damaged {
+        /// Which row or body.
+        what: String,
+        /// What is wrong.
+        text: String,
+    },
+    /// The engine failed.
+    #[error("the engine of the store failed")]
+    Engine(#[from] EngineFault),
+    /// The key is not the one that the store was made with.
+    #[error(
+        "the store in {dir} was made with another key: give the key file that it was made with"
+    )]
+    WrongKey {
+        /// The folder.
+        dir: String,
+    },
+}
+
+impl From<Fault> for crate::decision::Fault {
+    fn from(fault: Fault) -> Self {
+        Self::new("keep the message", fault)
+    }
+}
+
+impl Store {
+    /// Opens or makes the store: recovers, checks, sets aside what cannot be read, completes the
+    /// exported audit chain, and starts the committer.
+    pub fn open(settings: Settings, clock: Clock) -> Result<Self, Fault> {
+        start::open(settings, clock, None)
+    }
+
+    /// Makes `change` durable.
+    pub async fn commit(&self, change: Change) -> Result<Committed, Fault> {
+        let prepared = if change.has_large_body() {
+            let inner = Arc::clone(&self.inner);
+            match tokio::task::spawn_blocking(move || inner.prepare(change)).await {
+                Ok(prepared) => prepared?,
+                Err(error) => return Err(Fault::Closed(error.to_string().into())),
+            }
+        } else {
+            self.inner.prepare(change)?
+        };
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.inner
+            .submit(prepared, move |result| drop(answer.send(result)))?;
+        answered.await.unwrap_or_else(|_| Err(self.inner.stopped()))
+    }
+
+    /// Makes `change` durable, on a thread that may wait.
+    pub fn commit_blocking(&self, change: Change) -> Result<Committed, Fault> {
+        let prepared = self.inner.prepare(change)?;
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.inner
+            .submit(prepared, move |result| drop(answer.send(result)))?;
+        answered
+            .recv()
+            .unwrap_or_else(|_| Err(self.inner.stopped()))
+    }
+
+    /// Calls `observer` with all that a commit did, after it is durable and before `commit`
+    /// returns. It runs on the committer's thread: it must be quick and must not commit.
+    pub fn observe(&self, observer: impl Fn(&Applied) + Send + Sync + 'static) {
+        let mut observers = self
+            .inner
+            .shared
+            .observers
+            .write()
+            .unwrap_or_else(|e| e.into_inner());
+        observers.push(Box::new(observer));
+    }
+
+    /// One entry.
+    pub fn entry(&self, id: EntryId) -> Result<Option<EntryRow>, Fault> {
+        Ok(self.inner.stored_entry(id)?.map(|stored| stored.row))
+    }
+
+    /// The body of one entry: what is to go on the wire.
+    pub fn entry_body(&self, id: EntryId) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+        let Some(stored) = self.inner.stored_entry(id)? else {
+            return Ok(None);
+        };
+        self.inner
+            .body(&start::entry_name(id), &stored.body, stored.row.size)
+            .map(Some)
+    }
+
+    /// Every entry, in no order that means anything.
+    pub fn entries(&self) -> Result<Vec<EntryRow>, Fault> {
+        self.inner
+            .all(Table::Entry, |stored: committer::Stored<EntryRow>| {
+                stored.row
+            })
+    }
+
+    /// One draft.
+    pub fn draft(&self, id: DraftId) -> Result<Option<DraftRow>, Fault> {
+        Ok(self.inner.stored_draft(id)?.map(|stored| stored.row))
+    }
+
+    /// The message of one draft, as it was received.
+    pub fn draft_body(&self, id: DraftId) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+        let Some(stored) = self.inner.stored_draft(id)? else {
+            return Ok(None);
+        };
+        self.inner
+            .body(&start::draft_name(id), &stored.body, stored.row.size)
+            .map(Some)
+    }
+
+    /// Every draft, in no order that means anything.
+    pub fn drafts(&self) -> Result<Vec<DraftRow>, Fault> {
+        self.inner
+            .all(Table::Draft, |stored: committer::Stored<DraftRow>| {
+                stored.row
+            })
+    }
+
+    /// The line of one audit record.
+    pub fn record(&self, sequence: u64) -> Result<Option<String>, Fault> {
+        start::record(
+            &*self.inner.shared.engine,
+            &self.inner.shared.sealer,
+            sequence,
+        )
+    }
+
+    /// How many values were set aside because they could not be read; each is an alarm.
+    pub fn quarantined(&self) -> Result<usize, Fault> {
+        Ok(self
+            .inner
+            .shared
+            .engine
+            .scan(Table::Quarantine, &[], usize::MAX)?
+            .len())
+    }
+
+    /// How much was committed since the store was opened.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            changes: self.inner.shared.changes.load(Ordering::Relaxed),
+            groups: self.inner.shared.groups.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Why nothing is accepted any more, if that is so.
+    pub fn closed(&self) -> Option<Arc<str>> {
+        self.inner
+            .shared
+            .closed
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone()
+    }
+
+    /// The name of the engine.
+    pub fn engine(&self) -> &'static str {
+        self.inner.shared.engine.name()
+    }
+}
+
+type Observer = Box<dyn Fn(&Applied) + Send + Sync>;
+
+/// What the callers and the committer share.
+struct Shared {
+    engine: Box<dyn Engine>,
+    sealer: Sealer,
+    bodies: Bodies,
+    observers: RwLock<Vec<Observer>>,
+    closed: RwLock<Option<Arc<str>>>,
+    changes: AtomicU64,
+    groups: AtomicU64,
+    // Dropped after the engine: see `Marker`.
+    marker: Marker,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    jobs: Option<mpsc::Sender<Job>>,
+    committer: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Inner {
+    fn start(shared: Arc<Shared>, committer: Committer) -> Result<Self, Fault> {
+        let (jobs, waiting) = mpsc::channel();
+        let committer = std::thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || committer.run(&waiting))
+            .map_err(|source| Fault::Body {
+                attempt: "start the thread of",
+                path: "the committer".into(),
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            jobs: Some(jobs),
+            committer: Some(committer),
+        })
+    }
+
+    fn prepare(&self, change: Change) -> Result<Prepared, Fault> {
+        if let Some(why) = self
+            .shared
+            .closed
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone()
+        {
+            return Err(Fault::Closed(why));
+        }
+        Prepared::new(change, &self.shared.sealer, &self.shared.bodies)
+    }
+
+    fn submit(
+        &self,
+        prepared: Prepared,
+        answer: impl FnOnce(Result<Committed, Fault>) + Send + 'static,
+    ) -> Result<(), Fault> {
+        let job = Job {
+            prepared,
+            answer: Box::new(answer),
+        };
+        let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
+        sent.and_then(Result::ok).ok_or_else(|| self.stopped())
+    }
+
+    fn stopped(&self) -> Fault {
+        let why = self
+            .shared
+            .closed
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone();
+        Fault::Closed(why.unwrap_or_else(|| "the committer has stopped".into()))
+    }
+
+    fn stored_entry(&self, id: EntryId) -> Result<Option<committer::Stored<EntryRow>>, Fault> {
+        self.stored(Table::Entry, id.octets(), &format!("entry {id}"))
+    }
+
+    fn stored_draft(&self, id: DraftId) -> Result<Option<committer::Stored<DraftRow>>, Fault> {
+        self.stored(Table::Draft, id.octets(), &format!("draft {id}"))
+    }
+
+    fn stored<T: serde::de::DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &[u8],
+        what: &str,
+    ) -> Result<Option<T>, Fault> {
+        let Some(sealed) = self.shared.engine.read(table, key)? else {
+            return Ok(None);
+        };
+        let damaged = |text: String| Fault::Damaged {
+            what: what.to_owned(),
+            text,
+        };
+        start::open_row(&self.shared.sealer, table, key, &sealed)
+            .map(Some)
+            .map_err(damaged)
+    }
+
+    fn all<T: serde::de::DeserializeOwned, R>(
+        &self,
+        table: Table,
+        row: impl Fn(T) -> R,
+    ) -> Result<Vec<R>, Fault> {
+        let mut rows = Vec::new();
+        start::for_each(&*self.shared.engine, table, |pair| {
+            match start::open_row(&self.shared.sealer, table, &pair.key, &pair.value) {
+                Ok(stored) => rows.push(row(stored)),
+                Err(text) => tracing::error!(table = table.name(), text, "a row is damaged"),
+            }
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    fn body(&self, name: &str, place: &Place, size: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let damaged = |text: String| Fault::Damaged {
+            what: format!("the body of {name}"),
+            text,
+        };
+        match place {
+            Place::File { name, key } => self.shared.bodies.read(name, key, size).map_err(damaged),
+            Place::Inline => {
+                let key = start::body_key(name);
+                let sealed = self.shared.engine.read(Table::Body, &key)?;
+                let sealed = sealed.ok_or_else(|| damaged("it is missing".into()))?;
+                let body = self.shared.sealer.open(Table::Body, &key, &sealed);
+                body.filter(|body| u64::try_from(body.len()) == Ok(size))
+                    .ok_or_else(|| damaged("it was changed".into()))
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(committer) = self.committer.take()
+            && committer.thread().id() != std::thread::current().id()
+        {
+            // A committer that panicked has stopped the process already.
+            let _ = committer.join();
+        }
+    }
+}
+
+/// A file that is there while the store is open: found at start, it tells of an unclean stop.
+struct Marker {
+    path: PathBuf,
+    keep: AtomicBool,
+}
+
+impl Marker {
+    const NAME: &'static str = "open";
+
+    fn at(dir: &Path) -> PathBuf {
+        dir.join(Self::NAME)
+    }
+}
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        if !self.keep.load(Ordering::Relaxed) {
+            // If it stays, the next start does one check more.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

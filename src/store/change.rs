@@ -1,0 +1,94 @@
+//! One change: the new state and the events that tell of it, committed together or not at all.
+//!
+//! Promises: a change has no effect before `Store::commit` returned.
+//! Refuses (at commit): two operations on one row, an update of a row that is gone or was updated
+//! since it was read, a new row with the name of an old one.
+
+use std::sync::Arc;
+
+use super::rows::{DraftRow, EntryRow};
+use crate::audit::Event;
+use crate::message::{DraftId, EntryId};
+
+/// State and events of one act.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub(super) ops: Vec<Op>,
+    pub(super) events: Vec<Event>,
+}
+
+/// One operation on one row.
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    PutDraft(DraftRow, Arc<[u8]>),
+    PutEntry(EntryRow, Arc<[u8]>),
+    QuarantineDraft(DraftId),
+    QuarantineEntry(EntryId),
+    RemoveDraft(DraftId),
+    RemoveEntry(EntryId),
+    UpdateDraft(DraftRow),
+    UpdateEntry(EntryRow),
+}
+
+impl Change {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a record to the audit chain.
+    pub fn record(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// The events so far.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Adds a draft and its message.
+    pub fn put_draft(&mut self, row: DraftRow, body: Arc<[u8]>) {
+        self.ops.push(Op::PutDraft(row, body));
+    }
+
+    /// Replaces a draft's row by one that was made from its last reading; the body stays.
+    pub fn update_draft(&mut self, row: DraftRow) {
+        self.ops.push(Op::UpdateDraft(row));
+    }
+
+    /// Forgets a draft and its message.
+    pub fn remove_draft(&mut self, id: DraftId) {
+        self.ops.push(Op::RemoveDraft(id));
+    }
+
+    /// Sets a draft aside that cannot be read any more. Add the event that says why.
+    pub fn quarantine_draft(&mut self, id: DraftId) {
+        self.ops.push(Op::QuarantineDraft(id));
+    }
+
+    /// Adds a queue entry and its body. Only `queue::put` may call this: it takes what is sealed.
+    pub(crate) fn put_entry(&mut self, row: EntryRow, body: Arc<[u8]>) {
+        self.ops.push(Op::PutEntry(row, body));
+    }
+
+    /// Replaces an entry's row by one that was made from its last reading; the body stays.
+    pub fn update_entry(&mut self, row: EntryRow) {
+        self.ops.push(Op::UpdateEntry(row));
+    }
+
+    /// Forgets an entry and its body.
+    pub fn remove_entry(&mut self, id: EntryId) {
+        self.ops.push(Op::RemoveEntry(id));
+    }
+
+    /// Sets an entry aside that cannot be read any more. Add the event that says why.
+    pub fn quarantine_entry(&mut self, id: EntryId) {
+        self.ops.push(Op::QuarantineEntry(id));
+    }
+
+    /// Takes over everything that `other` holds, after what is already here.
+    pub fn append(&mut self, other: Self) {
+        self.ops.extend(other.ops);
+        self.events.extend(other.events);
+    }
+}

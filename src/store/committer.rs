@@ -1,0 +1,514 @@
+//! The one thread that writes: takes what is waiting, one transaction, one sync, then answers all.
+//!
+//! Promises: no artificial delay (a change that comes alone goes alone); a change that conflicts
+//! fails alone; events get their place in the chain in commit order.
+//! Refuses: everything after the engine failed once.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::bodies::{Bodies, INLINE_LIMIT, Place, Written};
+use super::change::{Change, Op};
+use super::engine::{StopOnPanic, Table, Write};
+use super::rows::{DraftRow, EntryRow, EntryState};
+use super::sealing::Sealer;
+use super::start::{body_key, draft_name, entry_name};
+use super::{Applied, Committed, Fault, Shared};
+use crate::audit::export::Export;
+use crate::audit::{Chain, Event, Record};
+use crate::clock::Timestamp;
+use crate::message::{DraftId, EntryId, Precedence};
+
+/// So many changes share one transaction at most.
+pub(super) const GROUP_LIMIT: usize = 256;
+
+/// A row as it is kept: with the place of its body.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Stored<R> {
+    pub(super) row: R,
+    pub(super) body: Place,
+}
+
+/// A change whose bodies are sealed; large ones are on the disk already.
+pub(super) struct Prepared {
+    ops: Vec<PreparedOp>,
+    events: Vec<Event>,
+}
+
+enum PreparedOp {
+    Body(Op, Body),
+    Plain(Op),
+}
+
+enum Body {
+    File(Place, Written),
+    Inline(Vec<u8>),
+}
+
+/// A prepared change and whom to tell.
+pub(super) struct Job {
+    pub(super) prepared: Prepared,
+    pub(super) answer: Box<dyn FnOnce(Result<Committed, Fault>) + Send>,
+}
+
+/// The rows that are there, as far as the committer must know them.
+#[derive(Default)]
+pub(super) struct Index {
+    pub(super) drafts: HashMap<DraftId, Known>,
+    pub(super) entries: HashMap<EntryId, Known>,
+}
+
+/// What the committer knows of a row.
+pub(super) struct Known {
+    pub(super) revision: u64,
+    pub(super) body: Place,
+    /// Its key in the table of ready entries, if it is there.
+    pub(super) ready: Option<Vec<u8>>,
+}
+
+pub(super) struct Committer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) index: Index,
+    pub(super) chain: Chain,
+    pub(super) export: Option<Exporter>,
+}
+
+/// The exported chain, and where to open it again after a failure.
+pub(super) struct Exporter {
+    pub(super) path: PathBuf,
+    pub(super) file: Option<Export>,
+}
+
+impl Change {
+    pub(super) fn has_large_body(&self) -> bool {
+        self.ops.iter().any(|op| match op {
+            Op::PutDraft(_, body) | Op::PutEntry(_, body) => body.len() > INLINE_LIMIT,
+            _ => false,
+        })
+    }
+}
+
+impl Prepared {
+    /// Seals the bodies and writes the large ones: the work that needs no order, done by callers.
+    pub(super) fn new(change: Change, sealer: &Sealer, bodies: &Bodies) -> Result<Self, Fault> {
+        let prepare = |mut op: Op| {
+            let (name, body, size) = match &mut op {
+                Op::PutDraft(row, body) => (draft_name(row.id), Arc::clone(body), &mut row.size),
+                Op::PutEntry(row, body) => (entry_name(row.id), Arc::clone(body), &mut row.size),
+                _ => return Ok(PreparedOp::Plain(op)),
+            };
+            *size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            let body = if body.len() > INLINE_LIMIT {
+                let (place, written) = bodies.write(&name, &body)?;
+                Body::File(place, written)
+            } else {
+                Body::Inline(sealer.seal(Table::Body, &body_key(&name), &body)?)
+            };
+            Ok(PreparedOp::Body(op, body))
+        };
+        let ops = change
+            .ops
+            .into_iter()
+            .map(prepare)
+            .collect::<Result<_, Fault>>()?;
+        Ok(Self {
+            ops,
+            events: change.events,
+        })
+    }
+}
+
+/// What a group of changes comes to.
+#[derive(Default)]
+struct Group {
+    writes: Vec<Write>,
+    records: Vec<Record>,
+    applied: Vec<Applied>,
+    written: Vec<Written>,
+    forgotten: Vec<String>,
+}
+
+impl Committer {
+    pub(super) fn run(mut self, waiting: &Receiver<Job>) {
+        let _stop = StopOnPanic;
+        while let Ok(first) = waiting.recv() {
+            let more = std::iter::from_fn(|| waiting.try_recv().ok());
+            let jobs: Vec<Job> = std::iter::once(first)
+                .chain(more)
+                .take(GROUP_LIMIT)
+                .collect();
+            self.commit(jobs);
+        }
+    }
+
+    fn commit(&mut self, jobs: Vec<Job>) {
+        let closed = self
+            .shared
+            .closed
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone();
+        let mut group = Group::default();
+        let mut answers = Vec::new();
+        for Job { prepared, answer } in jobs {
+            if let Some(why) = &closed {
+                answer(Err(Fault::Closed(Arc::clone(why))));
+                continue;
+            }
+            match self.check(&prepared.ops) {
+                Err(conflict) => {
+                    drop(prepared);
+                    answer(Err(conflict));
+                }
+                Ok(()) => {
+                    // A fault of sealing in mid-change leaves the index ahead of the disk.
+                    match self.stage(prepared, &mut group) {
+                        Ok(()) => answers.push((answer, self.chain.head().sequence)),
+                        Err(fault) => {
+                            answers.push((answer, 0));
+                            return self.close(&fault.to_string(), group, answers);
+                        }
+                    }
+                }
+            }
+        }
+        if !group.writes.is_empty()
+            && let Err(fault) = self.shared.engine.apply(std::mem::take(&mut group.writes))
+        {
+            let text = format!("{fault}: {}", fault.source);
+            return self.close(&text, group, answers);
+        }
+        self.finish(group, answers);
+    }
+
+    /// Whether every operation of a change is possible: before any of them has an effect.
+    fn check(&self, ops: &[PreparedOp]) -> Result<(), Fault> {
+        let mut seen = HashSet::new();
+        for op in ops {
+            let (PreparedOp::Body(op, _) | PreparedOp::Plain(op)) = op;
+            let (name, known, expected) = match op {
+                Op::PutDraft(row, _) => (
+                    draft_name(row.id),
+                    self.index.drafts.get(&row.id),
+                    Expected::None,
+                ),
+                Op::PutEntry(row, _) => (
+                    entry_name(row.id),
+                    self.index.entries.get(&row.id),
+                    Expected::None,
+                ),
+                Op::UpdateDraft(row) => (
+                    draft_name(row.id),
+                    self.index.drafts.get(&row.id),
+                    Expected::Revision(row.revision),
+                ),
+                Op::UpdateEntry(row) => (
+                    entry_name(row.id),
+                    self.index.entries.get(&row.id),
+                    Expected::Revision(row.revision),
+                ),
+                Op::QuarantineDraft(id) | Op::RemoveDraft(id) => {
+                    (draft_name(*id), self.index.drafts.get(id), Expected::Any)
+                }
+                Op::QuarantineEntry(id) | Op::RemoveEntry(id) => {
+                    (entry_name(*id), self.index.entries.get(id), Expected::Any)
+                }
+            };
+            let conflict = match (expected, known) {
+                (Expected::None, Some(_)) => Some("is there already"),
+                (Expected::Any | Expected::Revision(_), None) => Some("is not there any more"),
+                (Expected::Revision(revision), Some(known)) if known.revision != revision => {
+                    Some("was changed since it was read")
+                }
+                _ => None,
+            };
+            if let Some(conflict) = conflict {
+                return Err(Fault::Conflict(format!("{name} {conflict}")));
+            }
+            if !seen.insert(name.clone()) {
+                return Err(Fault::Conflict(format!(
+                    "{name} is named twice in one change"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a checked change to the group.
+    fn stage(&mut self, prepared: Prepared, group: &mut Group) -> Result<(), Fault> {
+        for op in prepared.ops {
+            let (op, place) = match op {
+                PreparedOp::Body(op, Body::File(place, written)) => {
+                    group.written.push(written);
+                    (op, Some(place))
+                }
+                PreparedOp::Body(op, Body::Inline(sealed)) => {
+                    let key = match &op {
+                        Op::PutDraft(row, _) => body_key(&draft_name(row.id)),
+                        Op::PutEntry(row, _) => body_key(&entry_name(row.id)),
+                        _ => Vec::new(),
+                    };
+                    group.writes.push(Write::Put(Table::Body, key, sealed));
+                    (op, Some(Place::Inline))
+                }
+                PreparedOp::Plain(op) => (op, None),
+            };
+            self.stage_op(op, place, group)?;
+        }
+        for event in &prepared.events {
+            let record = self.chain.append(event);
+            group
+                .writes
+                .push(seal_record(&self.shared.sealer, &record)?);
+            group.records.push(record);
+        }
+        Ok(())
+    }
+
+    fn stage_op(&mut self, op: Op, place: Option<Place>, group: &mut Group) -> Result<(), Fault> {
+        match op {
+            Op::PutDraft(row, _) | Op::UpdateDraft(row) => self.stage_draft(row, place, group),
+            Op::PutEntry(row, _) | Op::UpdateEntry(row) => self.stage_entry(row, place, group),
+            Op::RemoveDraft(id) => {
+                let known = self.index.drafts.remove(&id);
+                group
+                    .writes
+                    .push(Write::Remove(Table::Draft, id.octets().to_vec()));
+                forget(known, &draft_name(id), group);
+                group.applied.push(Applied::DraftGone(id));
+                Ok(())
+            }
+            Op::RemoveEntry(id) => {
+                let known = self.index.entries.remove(&id);
+                group
+                    .writes
+                    .push(Write::Remove(Table::Entry, id.octets().to_vec()));
+                forget(known, &entry_name(id), group);
+                group.applied.push(Applied::EntryGone(id));
+                Ok(())
+            }
+            Op::QuarantineDraft(id) => {
+                self.index.drafts.remove(&id);
+                self.set_aside(Table::Draft, id.octets(), group)?;
+                group.applied.push(Applied::DraftGone(id));
+                Ok(())
+            }
+            Op::QuarantineEntry(id) => {
+                if let Some(ready) = self.index.entries.remove(&id).and_then(|known| known.ready) {
+                    group.writes.push(Write::Remove(Table::Ready, ready));
+                }
+                self.set_aside(Table::Entry, id.octets(), group)?;
+                group.applied.push(Applied::EntryGone(id));
+                Ok(())
+            }
+        }
+    }
+
+    fn stage_draft(
+        &mut self,
+        mut row: DraftRow,
+        place: Option<Place>,
+        group: &mut Group,
+    ) -> Result<(), Fault> {
+        let known = self.index.drafts.remove(&row.id);
+        let body = place
+            .or_else(|| known.map(|known| known.body))
+            .unwrap_or(Place::Inline);
+        row.revision += 1;
+        let known = Known {
+            revision: row.revision,
+            body: body.clone(),
+            ready: None,
+        };
+        self.index.drafts.insert(row.id, known);
+        let key = row.id.octets().to_vec();
+        let stored = Stored { row, body };
+        group
+            .writes
+            .push(seal_row(&self.shared.sealer, Table::Draft, key, &stored)?);
+        group.applied.push(Applied::Draft(stored.row));
+        Ok(())
+    }
+
+    fn stage_entry(
+        &mut self,
+        mut row: EntryRow,
+        place: Option<Place>,
+        group: &mut Group,
+    ) -> Result<(), Fault> {
+        let known = self.index.entries.remove(&row.id);
+        let (old_body, old_ready) = known.map_or((None, None), |k| (Some(k.body), k.ready));
+        let body = place.or(old_body).unwrap_or(Place::Inline);
+        row.revision += 1;
+        let ready = ready_key(&row);
+        if old_ready != ready {
+            group
+                .writes
+                .extend(old_ready.map(|key| Write::Remove(Table::Ready, key)));
+            group.writes.extend(
+                ready
+                    .clone()
+                    .map(|key| Write::Put(Table::Ready, key, Vec::new())),
+            );
+        }
+        let known = Known {
+            revision: row.revision,
+            body: body.clone(),
+            ready,
+        };
+        self.index.entries.insert(row.id, known);
+        let key = row.id.octets().to_vec();
+        let stored = Stored { row, body };
+        group
+            .writes
+            .push(seal_row(&self.shared.sealer, Table::Entry, key, &stored)?);
+        group.applied.push(Applied::Entry(stored.row));
+        Ok(())
+    }
+
+    fn set_aside(&self, table: Table, key: &[u8], group: &mut Group) -> Result<(), Fault> {
+        if let Some(value) = self.shared.engine.read(table, key)? {
+            group.writes.extend(quarantine(table, key, value));
+        }
+        Ok(())
+    }
+
+    /// After the commit: files, export, observers, answers; in this order.
+    fn finish(&mut self, mut group: Group, answers: Vec<(Answer, u64)>) {
+        group.written.iter_mut().for_each(Written::keep);
+        group
+            .forgotten
+            .iter()
+            .for_each(|name| self.shared.bodies.remove(name));
+        self.shared
+            .changes
+            .fetch_add(u64::try_from(answers.len()).unwrap_or(0), Ordering::Relaxed);
+        self.shared
+            .groups
+            .fetch_add(u64::from(!answers.is_empty()), Ordering::Relaxed);
+        if let Some(export) = &mut self.export {
+            export.append(&group.records, &self.shared);
+        }
+        let observers = self
+            .shared
+            .observers
+            .read()
+            .unwrap_or_else(|e| e.into_inner());
+        for applied in &group.applied {
+            observers.iter().for_each(|observer| observer(applied));
+        }
+        drop(observers);
+        let group = answers.len();
+        for (answer, sequence) in answers {
+            answer(Ok(Committed { sequence, group }));
+        }
+    }
+
+    /// The engine failed: whether the group is on the disk is unknown, so its files stay, and the
+    /// next start sees what is true.
+    fn close(&self, why: &str, mut group: Group, answers: Vec<(Answer, u64)>) {
+        tracing::error!(why, "a commit failed; nothing is accepted any more");
+        let why: Arc<str> = why.into();
+        *self
+            .shared
+            .closed
+            .write()
+            .unwrap_or_else(|e| e.into_inner()) = Some(Arc::clone(&why));
+        self.shared.marker.keep.store(true, Ordering::Relaxed);
+        group.written.iter_mut().for_each(Written::keep);
+        for (answer, _) in answers {
+            answer(Err(Fault::Closed(Arc::clone(&why))));
+        }
+    }
+}
+
+type Answer = Box<dyn FnOnce(Result<Committed, Fault>) + Send>;
+
+enum Expected {
+    Any,
+    None,
+    Revision(u64),
+}
+
+impl Exporter {
+    /// The store has the records already: a failure here is caught up later and stops nothing.
+    fn append(&mut self, records: &[Record], shared: &Shared) {
+        let result = match &mut self.file {
+            Some(file) => file.append(records),
+            None => self.reopen(shared),
+        };
+        if let Err(error) = result {
+            tracing::error!(path = %self.path.display(), %error, "the audit export is behind");
+            self.file = None;
+        }
+    }
+
+    fn reopen(&mut self, shared: &Shared) -> std::io::Result<()> {
+        let mut lines = |sequence| {
+            super::start::record(&*shared.engine, &shared.sealer, sequence)
+                .map_err(std::io::Error::other)
+        };
+        let (file, found) = Export::open(&self.path, &mut lines)?;
+        tracing::warn!(path = %self.path.display(), ?found, "the audit export was opened again");
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+fn forget(known: Option<Known>, name: &str, group: &mut Group) {
+    let Some(known) = known else { return };
+    group
+        .writes
+        .extend(known.ready.map(|key| Write::Remove(Table::Ready, key)));
+    match known.body {
+        Place::File { name, .. } => group.forgotten.push(name),
+        Place::Inline => group
+            .writes
+            .push(Write::Remove(Table::Body, body_key(name))),
+    }
+}
+
+/// Moves a value aside, as it is: somebody with the right tools may still read it.
+pub(super) fn quarantine(table: Table, key: &[u8], value: Vec<u8>) -> [Write; 2] {
+    let aside = [table.name().as_bytes(), b"/", key].concat();
+    [
+        Write::Put(Table::Quarantine, aside, value),
+        Write::Remove(table, key.to_vec()),
+    ]
+}
+
+pub(super) fn seal_record(sealer: &Sealer, record: &Record) -> Result<Write, Fault> {
+    let key = record.sequence.to_be_bytes();
+    let sealed = sealer.seal(Table::Audit, &key, record.line.as_bytes())?;
+    Ok(Write::Put(Table::Audit, key.to_vec(), sealed))
+}
+
+fn seal_row<R: Serialize>(
+    sealer: &Sealer,
+    table: Table,
+    key: Vec<u8>,
+    stored: &Stored<R>,
+) -> Result<Write, Fault> {
+    let json = serde_json::to_vec(stored).map(Zeroizing::new);
+    let json = json.map_err(|e| Fault::Cryptography(format!("a row has no form: {e}")))?;
+    let sealed = sealer.seal(table, &key, &json)?;
+    Ok(Write::Put(table, key, sealed))
+}
+
+/// The key of a ready entry: most urgent first, then by when it is due.
+pub(super) fn ready_key(row: &EntryRow) -> Option<Vec<u8>> {
+    let urgency = Precedence::Override.number() - row.precedence.number();
+    let due = |at: Timestamp| {
+        u64::try_from(at.as_millisecond())
+            .unwrap_or(0)
+            .to_be_bytes()
+    };
+    (row.state == EntryState::Ready)
+        .then(|| [&[urgency][..], &due(row.due), row.id.octets()].concat())
+}

@@ -1,0 +1,146 @@
+//! What a storage engine must promise, whatever it is: redb today, sled or PostgreSQL beside it.
+//!
+//! An engine sees octets only: every value was sealed before it got here, and every key holds no
+//! more than what an engine may order by (precedence, due time, identifier, number).
+//!
+//! An engine promises: [`Engine::apply`] is atomic, and when it returns `Ok` everything in it is
+//! on stable storage; reads see applied writes at once; `scan` gives ascending order of keys.
+//! The store promises: one `apply` at a time, from one thread; no call after a failed `apply`.
+
+/// The tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// Number (8 octets) to a line of the audit chain.
+    Audit,
+    /// Kind and identifier (17 octets) to a small body.
+    Body,
+    /// Identifier to a held message.
+    Draft,
+    /// Identifier to a sealed message for one next hop.
+    Entry,
+    /// Name to a value of the store itself.
+    Meta,
+    /// Table number and key to a value that could not be read any more.
+    Quarantine,
+    /// Inverted precedence, due time and identifier to nothing: the order of the ready entries.
+    Ready,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Audit,
+        Self::Body,
+        Self::Draft,
+        Self::Entry,
+        Self::Meta,
+        Self::Quarantine,
+        Self::Ready,
+    ];
+
+    /// Its name inside an engine.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Body => "body",
+            Self::Draft => "draft",
+            Self::Entry => "entry",
+            Self::Meta => "meta",
+            Self::Quarantine => "quarantine",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+/// One write of an atomic group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Makes or replaces a value.
+    Put(Table, Vec<u8>, Vec<u8>),
+    /// Removes a value; nothing happens if there is none.
+    Remove(Table, Vec<u8>),
+}
+
+impl Write {
+    /// The table that it writes to.
+    pub const fn table(&self) -> Table {
+        match self {
+            Self::Put(table, ..) | Self::Remove(table, _) => *table,
+        }
+    }
+}
+
+/// A storage engine.
+pub trait Engine: Send + Sync {
+    /// What it is, for people.
+    fn name(&self) -> &'static str;
+
+    /// All of `writes` or nothing, on stable storage on return.
+    fn apply(&self, writes: Vec<Write>) -> Result<(), EngineFault>;
+
+    /// One value.
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineFault>;
+
+    /// Whether there is a value.
+    fn contains(&self, table: Table, key: &[u8]) -> Result<bool, EngineFault>;
+
+    /// At most `limit` keys and values with keys from `from` on, in ascending order.
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Pair>, EngineFault>;
+
+    /// The last key of a table and its value.
+    fn last(&self, table: Table) -> Result<Option<Pair>, EngineFault>;
+}
+
+/// A key and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// How hard an engine works to survive an attacker who knows its file and makes it crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assurance {
+    /// Two-phase commit and quick repair: several times slower with many writers.
+    High,
+    /// One-phase commit.
+    #[default]
+    Standard,
+}
+
+/// How the last process that had the store open ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastStop {
+    /// It closed the store.
+    Clean,
+    /// It did not: the engine checks itself before it is used.
+    Unclean,
+}
+
+/// The engine cannot do its work.
+#[derive(Debug, thiserror::Error)]
+#[error("{engine} cannot {attempt}")]
+pub struct EngineFault {
+    /// Which engine.
+    pub engine: &'static str,
+    /// What was attempted.
+    pub attempt: &'static str,
+    /// Its own words.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// While it lives, a panic of the thread stops the whole process: what an engine that panicked has
+/// in memory is not to be trusted, and its file is whole up to the last commit.
+pub struct StopOnPanic;
+
+impl Drop for StopOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("ravelin: the store panicked; the process stops so that nothing is lost");
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The default engine: redb 4, one file, one write transaction per group. No other file names it.
+//!
+//! Promises: what `engine` asks for. The file is checked page by page after an unclean stop,
+//! because redb does not check its pages when it reads them (redb issue 1334).
+//! Refuses: a file that another process has open, that is of another version, or that fails the
+//! check.
+
+use std::path::Path;
+
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::engine::{Assurance, Engine, EngineFault, LastStop, Pair, StopOnPanic, Table, Write};
+
+const NAME: &str = "redb";
+
+/// The open database.
+pub struct Redb {
+    database: Database,
+    assurance: Assurance,
+}
+
+impl Redb {
+    /// Opens or makes the file.
+    pub fn open(path: &Path, assurance: Assurance, last: LastStop) -> Result<Self, EngineFault> {
+        let _stop = StopOnPanic;
+        let mut database = Database::create(path).map_err(|e| fault("open its file", e))?;
+        if last == LastStop::Unclean {
+            // `false` says that something was repaired; what cannot be repaired is an error.
+            database
+                .check_integrity()
+                .map_err(|e| fault("check its file", e))?;
+        }
+        let engine = Self {
+            database,
+            assurance,
+        };
+        engine.apply(Vec::new())?;
+        Ok(engine)
+    }
+}
+
+impl Engine for Redb {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn apply(&self, writes: Vec<Write>) -> Result<(), EngineFault> {
+        let _stop = StopOnPanic;
+        let mut transaction = self.database.begin_write().map_err(|e| fault("begin", e))?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(|e| fault("ask for durability", e))?;
+        if self.assurance == Assurance::High {
+            transaction.set_two_phase_commit(true);
+            transaction.set_quick_repair(true);
+        }
+        for table in Table::ALL {
+            // An empty group makes the tables.
+            if !writes.is_empty() && !writes.iter().any(|write| write.table() == table) {
+                continue;
+            }
+            let mut open = transaction
+                .open_table(definition(table))
+                .map_err(|e| fault("open a table", e))?;
+            for write in &writes {
+                match write {
+                    Write::Put(of, key, value) if *of == table => {
+                        open.insert(key.as_slice(), value.as_slice())
+                            .map_err(|e| fault("write a value", e))?;
+                    }
+                    Write::Remove(of, key) if *of == table => {
+                        open.remove(key.as_slice())
+                            .map_err(|e| fault("remove a value", e))?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        transaction.commit().map_err(|e| fault("commit", e))
+    }
+
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineFault> {
+        let _stop = StopOnPanic;
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(|e| fault("begin reading", e))?;
+        let open = transaction
+            .open_table(definition(table))
+            .map_err(|e| fault("open a table", e))?;
+        let value = open.get(key).map_err(|e| fault("read a value", e))?;
+        Ok(value.map(|value| value.value().to_vec()))
+    }
+
+    fn contains(&self, table: Table, key: &[u8]) -> Result<bool, EngineFault> {
+        let _stop = StopOnPanic;
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(|e| fault("begin reading", e))?;
+        let open = transaction
+            .open_table(definition(table))
+            .map_err(|e| fault("open a table", e))?;
+        Ok(open
+            .get(key)
+            .map_err(|e| fault("read a value", e))?
+            .is_some())
+    }
+
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Pair>, EngineFault> {
+        let _stop = StopOnPanic;
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(|e| fault("begin reading", e))?;
+        let open = transaction
+            .open_table(definition(table))
+            .map_err(|e| fault("open a table", e))?;
+        let range = open.range(from..).map_err(|e| fault("read a range", e))?;
+        range
+            .take(limit)
+            .map(|found| {
+                let (key, value) = found.map_err(|e| fault("read a range", e))?;
+                Ok(Pair {
+                    key: key.value().to_vec(),
+                    value: value.value().to_vec(),
+                })
+            })
+            .collect()
+    }
+
+    fn last(&self, table: Table) -> Result<Option<Pair>, EngineFault> {
+        let _stop = StopOnPanic;
+        let transaction = self
+            .database
+            .begin_read()
+            .map_err(|e| fault("begin reading", e))?;
+        let open = transaction
+            .open_table(definition(table))
+            .map_err(|e| fault("open a table", e))?;
+        let last = open.last().map_err(|e| fault("read the last value", e))?;
+        Ok(last.map(|(key, value)| Pair {
+            key: key.value().to_vec(),
+            value: value.value().to_vec(),
+        }))
+    }
+}
+
+const fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+    TableDefinition::new(table.name())
+}
+
+fn fault(
+    attempt: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> EngineFault {
+    EngineFault {
+        engine: NAME,
+        attempt,
+        source: source.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(table: Table, key: &[u8], value: &[u8]) -> Write {
+        Write::Put(table, key.to_vec(), value.to_vec())
+    }
+
+    #[test]
+    fn it_keeps_order_and_survives_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("redb");
+        let engine = Redb::open(&path, Assurance::High, LastStop::Clean).unwrap();
+        engine
+            .apply(vec![
+                put(Table::Ready, b"b", b""),
+                put(Table::Ready, b"a", b"1"),
+            ])
+            .unwrap();
+        engine
+            .apply(vec![
+                put(Table::Ready, b"c", b"3"),
+                Write::Remove(Table::Ready, b"b".to_vec()),
+            ])
+            .unwrap();
+        drop(engine);
+        let engine = Redb::open(&path, Assurance::Standard, LastStop::Unclean).unwrap();
+        let keys = |pairs: Vec<Pair>| pairs.into_iter().map(|p| p.key).collect::<Vec<_>>();
+        assert_eq!(
+            keys(engine.scan(Table::Ready, b"", 9).unwrap()),
+            [b"a", b"c"]
+        );
+        assert_eq!(keys(engine.scan(Table::Ready, b"b", 1).unwrap()), [b"c"]);
+        assert_eq!(engine.last(Table::Ready).unwrap().unwrap().value, b"3");
+        assert_eq!(engine.read(Table::Ready, b"b").unwrap(), None);
+        assert_eq!(engine.read(Table::Draft, b"a").unwrap(), None);
+        assert_eq!(engine.last(Table::Draft).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_open_elsewhere_or_foreign_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("redb");
+        let engine = Redb::open(&path, Assurance::Standard, LastStop::Clean).unwrap();
+        let second = Redb::open(&path, Assurance::Standard, LastStop::Clean);
+        assert!(second.is_err_and(|e| e.attempt == "open its file"));
+        drop(engine);
+        std::fs::write(&path, [0x55; 8192]).unwrap();
+        assert!(Redb::open(&path, Assurance::Standard, LastStop::Clean).is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! What is kept: one row per queue entry and one per draft.
+//!
+//! Promises: a row read from an older version is still read (new fields have defaults).
+//! Every row carries a revision: an update that was made from an older reading is refused, so that
+//! of two acts on the same row at the same time one wins and the other is told.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::Timestamp;
+use crate::message::address::{Address, AddressError, ReversePath};
+use crate::message::{DraftId, EntryId, MessageId, Precedence};
+
+/// One sealed message for one next hop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryRow {
+    /// Its own name.
+    pub id: EntryId,
+    /// The message as it was received.
+    pub message: MessageId,
+    /// The name of the link that carries it on.
+    pub next_hop: String,
+    /// Whom a failure is reported to: a mailbox, or empty for nobody.
+    pub from: String,
+    /// The recipients who do not have it yet.
+    pub recipients: Vec<RecipientRow>,
+    /// How urgent it is.
+    pub precedence: Precedence,
+    /// When it was put into the queue.
+    pub arrived: Timestamp,
+    /// When the next attempt may begin.
+    pub due: Timestamp,
+    /// When it is given up.
+    pub expires: Timestamp,
+    /// How many attempts there were.
+    pub attempts: u32,
+    /// Whether it may go.
+    pub state: EntryState,
+    /// The policy set that judged it.
+    pub judged_under: String,
+    /// The length of its body in octets.
+    pub size: u64,
+    /// How often the row was updated; kept by the store.
+    pub revision: u64,
+}
+
+impl EntryRow {
+    /// `from` as a path.
+    pub fn reverse_path(&self) -> Result<ReversePath, AddressError> {
+        match self.from.as_str() {
+            "" => Ok(ReversePath::Null),
+            mailbox => Address::parse(mailbox).map(ReversePath::Address),
+        }
+    }
+}
+
+/// Whether an entry may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryState {
+    /// An operator holds it back.
+    Held,
+    /// It goes when it is due.
+    Ready,
+}
+
+/// One recipient of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientRow {
+    /// The mailbox.
+    pub address: String,
+    /// What became of the last attempt.
+    pub state: RecipientState,
+    /// How many attempts were made for this recipient.
+    pub attempts: u32,
+    /// What the next hop said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_reply: Option<ReplyRow>,
+}
+
+impl RecipientRow {
+    /// `address` as a mailbox.
+    pub fn mailbox(&self) -> Result<Address, AddressError> {
+        Address::parse(&self.address)
+    }
+}
+
+/// How far a recipient of an entry is. Who has the message, or never gets it, is not in the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecipientState {
+    /// The last attempt failed for now.
+    Deferred,
+    /// No attempt yet.
+    New,
+}
+
+/// What a next hop said, or what kept us from asking it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyRow {
+    /// Who said it: the name or address of the peer, or `switch`.
+    pub by: String,
+    /// The SMTP reply code; `None` when there was no reply, as without a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// The enhanced status code, as `4.4.1`.
+    pub enhanced: String,
+    /// The text.
+    pub text: String,
+}
+
+/// One held message and what `review` knows of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftRow {
+    /// Its own name.
+    pub id: DraftId,
+    /// The message as it was received.
+    pub message: MessageId,
+    /// How far it is.
+    pub state: DraftState,
+    /// When it was submitted.
+    pub submitted_at: Timestamp,
+    /// When it is given up.
+    pub expires: Timestamp,
+    /// How urgent it is.
+    pub precedence: Precedence,
+    /// Who submitted it.
+    pub submitted_by: String,
+    /// What only `review` reads and writes.
+    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
+    pub payload: Vec<u8>,
+    /// The length of its body in octets; set by the store.
+    pub size: u64,
+    /// How often the row was updated; kept by the store.
+    pub revision: u64,
+}
+
+/// How far a draft is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DraftState {
+    /// Nobody released it in time.
+    Expired,
+    /// It went on.
+    Released,
+    /// An officer sent it back.
+    Returned,
+    /// It has some of the signatures it needs.
+    Reviewed,
+    /// It has no signature but the drafter's.
+    Submitted,
+    /// The drafter took it back.
+    Withdrawn,
+}
+
+impl DraftState {
+    /// Whether somebody can still sign it.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Reviewed | Self::Submitted)
+    }
+}
+
+fn to_base64<S: Serializer>(octets: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD_NO_PAD.encode(octets))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    STANDARD_NO_PAD
+        .decode(text)
+        .map_err(serde::de::Error::custom)
+}

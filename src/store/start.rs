@@ -1,0 +1,411 @@
+//! What is checked and mended when the store is opened.
+//!
+//! Promises: every row that is served can be read and has its body; what cannot be read is set
+//! aside with an event, never skipped in silence and never a reason to stop; files that no row
+//! names are removed with an event; the exported chain is completed.
+//! Refuses: to go on with another key than the store was made with, or after an audit record that
+//! cannot be read: a chain that went on from there would hide what was lost.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, RwLock};
+
+use serde::de::DeserializeOwned;
+
+use super::bodies::{Bodies, Place, sync_dir};
+use super::committer::{
+    Committer, Exporter, Index, Known, Stored, quarantine, ready_key, seal_record,
+};
+use super::engine::{Engine, LastStop, Pair, Table, Write};
+use super::redb::Redb;
+use super::rows::{DraftRow, EntryRow};
+use super::sealing::Sealer;
+use super::{Fault, Inner, Marker, Settings, Shared, Store};
+use crate::audit::chain::head_of;
+use crate::audit::export::{Export, Found};
+use crate::audit::{Act, Chain, Event, Head};
+use crate::clock::Clock;
+use crate::message::{DraftId, EntryId};
+
+/// The value under this name opens only with the key that the store was made with.
+const KEY_CHECK: &[u8] = b"key-check";
+const KEY_CHECK_TEXT: &[u8] = b"ravelin store 1";
+const PAGE: usize = 1000;
+
+/// Opens the store; a test may bring its own engine.
+pub(super) fn open(
+    settings: Settings,
+    clock: Clock,
+    engine: Option<Box<dyn Engine>>,
+) -> Result<Store, Fault> {
+    let Settings {
+        dir,
+        key,
+        export,
+        assurance,
+    } = settings;
+    let file_fault = |attempt| {
+        let path = dir.display().to_string();
+        move |source| Fault::Body {
+            attempt,
+            path,
+            source,
+        }
+    };
+    fs::create_dir_all(&dir).map_err(file_fault("make the folder"))?;
+    let marker = Marker::at(&dir);
+    let last = if marker.exists() {
+        LastStop::Unclean
+    } else {
+        LastStop::Clean
+    };
+    let engine = match engine {
+        Some(engine) => engine,
+        None => Box::new(Redb::open(&dir.join("ravelin.redb"), assurance, last)?),
+    };
+    // From here on the store is ours: the engine holds the lock.
+    fs::write(&marker, b"").map_err(file_fault("mark the folder"))?;
+    let bodies = Bodies::open(dir.join("bodies"))?;
+    sync_dir(&dir).map_err(file_fault("sync the folder"))?;
+    let sealer = Sealer::new(key)?;
+    check_key(&*engine, &sealer, &dir.display().to_string())?;
+
+    let mut chain = Chain::after(chain_head(&*engine, &sealer)?);
+    let mut found = Findings::default();
+    let index = load(&*engine, &sealer, &bodies, &mut found)?;
+    found.writes.extend(mend_ready(&*engine, &index)?);
+    let swept = sweep(&*engine, &bodies, &index, &found)?;
+    let now = clock.now();
+    let mut events: Vec<Event> = found
+        .damaged
+        .iter()
+        .map(|(what, text)| {
+            Event::new(now, Act::Quarantined, "switch")
+                .detail("what", what)
+                .detail("why", text)
+        })
+        .collect();
+    if swept > 0 {
+        events.push(Event::new(now, Act::Swept, "switch").detail("files", swept));
+    }
+    apply(&*engine, &sealer, &mut chain, found.writes, &events)?;
+
+    let export = match export {
+        None => None,
+        Some(path) => {
+            let mut lines =
+                |sequence| record(&*engine, &sealer, sequence).map_err(std::io::Error::other);
+            let fault = |source| Fault::Body {
+                attempt: "complete the audit export",
+                path: path.display().to_string(),
+                source,
+            };
+            let (mut file, found) = Export::open(&path, &mut lines).map_err(fault)?;
+            if let Found::Different { kept_as, text } = found {
+                let event = Event::new(now, Act::ExportRepaired, "switch")
+                    .detail("kept-as", kept_as.display())
+                    .detail("why", text);
+                let records = apply(&*engine, &sealer, &mut chain, Vec::new(), &[event])?;
+                file.append(&records).map_err(fault)?;
+            }
+            Some(Exporter {
+                path,
+                file: Some(file),
+            })
+        }
+    };
+    let shared = Arc::new(Shared {
+        engine,
+        sealer,
+        bodies,
+        observers: RwLock::default(),
+        closed: RwLock::default(),
+        changes: AtomicU64::new(0),
+        groups: AtomicU64::new(0),
+        marker: Marker {
+            path: marker,
+            keep: AtomicBool::new(false),
+        },
+    });
+    let committer = Committer {
+        shared: Arc::clone(&shared),
+        index,
+        chain,
+        export,
+    };
+    Ok(Store {
+        inner: Arc::new(Inner::start(shared, committer)?),
+    })
+}
+
+/// The name of an entry in messages, body keys and file names.
+pub(super) fn entry_name(id: EntryId) -> String {
+    format!("entry_{id}")
+}
+
+/// The name of a draft in messages, body keys and file names.
+pub(super) fn draft_name(id: DraftId) -> String {
+    format!("draft_{id}")
+}
+
+/// The key of a small body.
+pub(super) fn body_key(name: &str) -> Vec<u8> {
+    name.as_bytes().to_vec()
+}
+
+/// The line of one audit record.
+pub(super) fn record(
+    engine: &dyn Engine,
+    sealer: &Sealer,
+    sequence: u64,
+) -> Result<Option<String>, Fault> {
+    let key = sequence.to_be_bytes();
+    let Some(sealed) = engine.read(Table::Audit, &key)? else {
+        return Ok(None);
+    };
+    open_record(sealer, &key, &sealed).map(Some)
+}
+
+/// Opens and reads a row. `Err` says in words for people what is wrong with it.
+pub(super) fn open_row<T: DeserializeOwned>(
+    sealer: &Sealer,
+    table: Table,
+    key: &[u8],
+    sealed: &[u8],
+) -> Result<T, String> {
+    let json = sealer.open(table, key, sealed).ok_or("it was changed")?;
+    serde_json::from_slice(&json).map_err(|error| error.to_string())
+}
+
+/// Calls `visit` with every key and value of a table.
+pub(super) fn for_each(
+    engine: &dyn Engine,
+    table: Table,
+    mut visit: impl FnMut(&Pair) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut from = Vec::new();
+    loop {
+        let page = engine.scan(table, &from, PAGE)?;
+        page.iter().try_for_each(&mut visit)?;
+        match page.last() {
+            Some(last) if page.len() == PAGE => {
+                from.clone_from(&last.key);
+                from.push(0);
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// What the look through the tables found.
+#[derive(Default)]
+struct Findings {
+    damaged: Vec<(String, String)>,
+    writes: Vec<Write>,
+}
+
+fn check_key(engine: &dyn Engine, sealer: &Sealer, dir: &str) -> Result<(), Fault> {
+    match engine.read(Table::Meta, KEY_CHECK)? {
+        Some(sealed) => match sealer.open(Table::Meta, KEY_CHECK, &sealed) {
+            Some(text) if text.as_slice() == KEY_CHECK_TEXT => Ok(()),
+            _ => Err(Fault::WrongKey {
+                dir: dir.to_owned(),
+            }),
+        },
+        None => {
+            for table in Table::ALL {
+                if engine.last(table)?.is_some() {
+                    return Err(Fault::WrongKey {
+                        dir: dir.to_owned(),
+                    });
+                }
+            }
+            let sealed = sealer.seal(Table::Meta, KEY_CHECK, KEY_CHECK_TEXT)?;
+            Ok(engine.apply(vec![Write::Put(Table::Meta, KEY_CHECK.to_vec(), sealed)])?)
+        }
+    }
+}
+
+fn chain_head(engine: &dyn Engine, sealer: &Sealer) -> Result<Head, Fault> {
+    let Some(last) = engine.last(Table::Audit)? else {
+        return Ok(Head::before_first());
+    };
+    let line = open_record(sealer, &last.key, &last.value)?;
+    head_of(&line).map_err(|text| Fault::Damaged {
+        what: "the last audit record".into(),
+        text,
+    })
+}
+
+fn open_record(sealer: &Sealer, key: &[u8], sealed: &[u8]) -> Result<String, Fault> {
+    let line = sealer.open(Table::Audit, key, sealed);
+    line.and_then(|line| String::from_utf8(line.to_vec()).ok())
+        .ok_or_else(|| Fault::Damaged {
+            what: format!("the audit record with the key {key:?}"),
+            text: "it was changed; put the last backup of the store back".into(),
+        })
+}
+
+fn load(
+    engine: &dyn Engine,
+    sealer: &Sealer,
+    bodies: &Bodies,
+    found: &mut Findings,
+) -> Result<Index, Fault> {
+    let mut index = Index::default();
+    for_each(engine, Table::Entry, |pair| {
+        let row = open_row::<Stored<EntryRow>>(sealer, Table::Entry, &pair.key, &pair.value);
+        let checked = row.and_then(|stored| {
+            let row = &stored.row;
+            check_name(row.id.octets(), &pair.key)?;
+            check_body(engine, bodies, &entry_name(row.id), &stored.body, row.size)?;
+            Ok(stored)
+        });
+        match checked {
+            Ok(Stored { row, body }) => {
+                let ready = ready_key(&row);
+                index.entries.insert(
+                    row.id,
+                    Known {
+                        revision: row.revision,
+                        body,
+                        ready,
+                    },
+                );
+            }
+            Err(text) => found.set_aside(Table::Entry, pair, text),
+        }
+        Ok(())
+    })?;
+    for_each(engine, Table::Draft, |pair| {
+        let row = open_row::<Stored<DraftRow>>(sealer, Table::Draft, &pair.key, &pair.value);
+        let checked = row.and_then(|stored| {
+            let row = &stored.row;
+            check_name(row.id.octets(), &pair.key)?;
+            check_body(engine, bodies, &draft_name(row.id), &stored.body, row.size)?;
+            Ok(stored)
+        });
+        match checked {
+            Ok(Stored { row, body }) => {
+                index.drafts.insert(
+                    row.id,
+                    Known {
+                        revision: row.revision,
+                        body,
+                        ready: None,
+                    },
+                );
+            }
+            Err(text) => found.set_aside(Table::Draft, pair, text),
+        }
+        Ok(())
+    })?;
+    Ok(index)
+}
+
+impl Findings {
+    fn set_aside(&mut self, table: Table, pair: &Pair, text: String) {
+        let name = name_of(table, &pair.key);
+        tracing::error!(name, text, "stored state cannot be read and is set aside");
+        self.damaged.push((name, text));
+        self.writes
+            .extend(quarantine(table, &pair.key, pair.value.clone()));
+    }
+}
+
+fn name_of(table: Table, key: &[u8]) -> String {
+    match <[u8; 16]>::try_from(key) {
+        Ok(id) if table == Table::Draft => draft_name(DraftId::new(id)),
+        Ok(id) => entry_name(EntryId::new(id)),
+        Err(_) => format!("{} {key:?}", table.name()),
+    }
+}
+
+fn check_name(id: &[u8], key: &[u8]) -> Result<(), String> {
+    if id == key {
+        Ok(())
+    } else {
+        Err("it has the name of another row".into())
+    }
+}
+
+fn check_body(
+    engine: &dyn Engine,
+    bodies: &Bodies,
+    name: &str,
+    place: &Place,
+    size: u64,
+) -> Result<(), String> {
+    match place {
+        Place::File { name, .. } => bodies.check(name, size),
+        Place::Inline => match engine.contains(Table::Body, &body_key(name)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("its body is missing".into()),
+            Err(fault) => Err(fault.to_string()),
+        },
+    }
+}
+
+/// The table of ready entries follows from the rows: whatever differs is put right.
+fn mend_ready(engine: &dyn Engine, index: &Index) -> Result<Vec<Write>, Fault> {
+    let expected: BTreeSet<&Vec<u8>> = index
+        .entries
+        .values()
+        .filter_map(|known| known.ready.as_ref())
+        .collect();
+    let mut present = BTreeSet::new();
+    for_each(engine, Table::Ready, |pair| {
+        present.insert(pair.key.clone());
+        Ok(())
+    })?;
+    let missing = expected.iter().filter(|key| !present.contains(**key));
+    let mut writes: Vec<Write> = missing
+        .map(|key| Write::Put(Table::Ready, key.to_vec(), Vec::new()))
+        .collect();
+    let foreign = present.iter().filter(|key| !expected.contains(key));
+    writes.extend(foreign.map(|key| Write::Remove(Table::Ready, key.clone())));
+    Ok(writes)
+}
+
+fn sweep(
+    engine: &dyn Engine,
+    bodies: &Bodies,
+    index: &Index,
+    found: &Findings,
+) -> Result<u64, Fault> {
+    let known = index.entries.values().chain(index.drafts.values());
+    let named = known.filter_map(|known| match &known.body {
+        Place::File { name, .. } => Some(name.clone()),
+        Place::Inline => None,
+    });
+    // The body of a row that was set aside stays, for whoever can still read the row.
+    let mut stems: HashSet<String> = found.damaged.iter().map(|(name, _)| name.clone()).collect();
+    for_each(engine, Table::Quarantine, |pair| {
+        for table in [Table::Draft, Table::Entry] {
+            let key = pair.key.strip_prefix(table.name().as_bytes());
+            if let Some(key) = key.and_then(|key| key.strip_prefix(b"/")) {
+                stems.insert(name_of(table, key));
+            }
+        }
+        Ok(())
+    })?;
+    bodies.sweep(&named.collect(), &stems)
+}
+
+fn apply(
+    engine: &dyn Engine,
+    sealer: &Sealer,
+    chain: &mut Chain,
+    mut writes: Vec<Write>,
+    events: &[Event],
+) -> Result<Vec<crate::audit::Record>, Fault> {
+    let records: Vec<_> = events.iter().map(|event| chain.append(event)).collect();
+    for record in &records {
+        writes.push(seal_record(sealer, record)?);
+    }
+    if !writes.is_empty() {
+        engine.apply(writes)?;
+    }
+    Ok(records)
+}
