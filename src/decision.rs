@@ -47,7 +47,7 @@ pub enum Decision {
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident $id:literal $code:literal $a:literal.$b:literal.$c:literal $sentence:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident $id:literal $code:literal $a:literal $b:literal $c:literal $sentence:literal;)*) => {
         /// Why a message is refused: the one table. The wire codes follow RFC 3463 and its registry.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
@@ -83,88 +83,88 @@ macro_rules! reasons {
 
 reasons! {
     /// A recipient's, originator's or link's clearance does not cover the label.
-    ClearanceInsufficient "clearance.insufficient" 550 5.7.1
+    ClearanceInsufficient "clearance.insufficient" 550 5 7 1
         "the message may not be handled by one of the parties it would reach";
     /// A party has no clearance on record.
-    ClearanceUnknown "clearance.unknown" 550 5.7.1
+    ClearanceUnknown "clearance.unknown" 550 5 7 1
         "one of the parties the message would reach has no clearance on record";
     /// No key of ours opens the message, or it was damaged: one reason for every cause.
-    DecryptionFailed "decryption.failed" 550 5.7.5
+    DecryptionFailed "decryption.failed" 550 5 7 5
         "the message could not be decrypted";
     /// An outer header field contradicts its protected copy.
-    HeaderConflict "header.conflict" 550 5.7.7
+    HeaderConflict "header.conflict" 550 5 7 7
         "a header field outside the signature contradicts the signed one";
     /// Two labels in one message disagree and no policy explains it.
-    LabelDisagrees "label.disagrees" 550 5.7.1
+    LabelDisagrees "label.disagrees" 550 5 7 1
         "the security labels of the message contradict each other";
     /// The label is not valid under its own policy.
-    LabelInvalid "label.invalid" 550 5.7.1
+    LabelInvalid "label.invalid" 550 5 7 1
         "the security label is not valid under its policy";
     /// The label's octets are not a label.
-    LabelMalformed "label.malformed" 550 5.7.1
+    LabelMalformed "label.malformed" 550 5 7 1
         "the security label cannot be read";
     /// There is no label in a verified signature.
-    LabelMissing "label.missing" 550 5.7.1
+    LabelMissing "label.missing" 550 5 7 1
         "the message carries no security label in a verified signature";
     /// The far side has nothing that says the same.
-    LabelNoEquivalent "label.no-equivalent" 550 5.7.3
+    LabelNoEquivalent "label.no-equivalent" 550 5 7 3
         "the security label has no equivalent in the next domain";
     /// The label does not name the far side among those it may be released to.
-    LabelNotReleasable "label.not-releasable" 550 5.7.1
+    LabelNotReleasable "label.not-releasable" 550 5 7 1
         "the security label does not permit release to the next domain";
     /// The label names a policy that is not loaded.
-    LabelPolicyUnknown "label.policy-unknown" 550 5.7.1
+    LabelPolicyUnknown "label.policy-unknown" 550 5 7 1
         "the security label belongs to a policy that is not known here";
     /// More of something than the limits allow.
-    MessageExceedsLimits "message.exceeds-limits" 550 5.6.0
+    MessageExceedsLimits "message.exceeds-limits" 550 5 6 0
         "the message is nested too deeply or has too many parts";
     /// It passed through too many switches.
-    MessageLoops "message.loops" 554 5.4.6
+    MessageLoops "message.loops" 554 5 4 6
         "the message has passed through too many hops";
     /// It cannot be read as a message.
-    MessageMalformed "message.malformed" 550 5.6.0
+    MessageMalformed "message.malformed" 550 5 6 0
         "the message is malformed";
     /// MMHS header fields that break RFC 6477 or RFC 7912.
-    MilitaryFieldMalformed "message.military-field-malformed" 550 5.6.0
+    MilitaryFieldMalformed "message.military-field-malformed" 550 5 6 0
         "a military header field is malformed";
     /// The sender in From or Sender is not the one who signed.
-    OriginatorMismatch "originator.mismatch" 550 5.7.1
+    OriginatorMismatch "originator.mismatch" 550 5 7 1
         "the originator is not the one who signed the message";
     /// The one who signed is not a subject of this switch.
-    OriginatorUnknown "originator.unknown" 550 5.7.1
+    OriginatorUnknown "originator.unknown" 550 5 7 1
         "the originator is not known here";
     /// The peer did not show who it is.
-    PeerUnknown "peer.unknown" 550 5.7.1
+    PeerUnknown "peer.unknown" 550 5 7 1
         "the peer has not authenticated itself for this listener";
     /// The recipient is not a subject of this switch and no link takes it.
-    RecipientUnknown "recipient.unknown" 550 5.1.1
+    RecipientUnknown "recipient.unknown" 550 5 1 1
         "the recipient is not known here";
     /// Somebody countersigned what they drafted.
-    ReleaseByDrafter "release.by-drafter" 550 5.7.1
+    ReleaseByDrafter "release.by-drafter" 550 5 7 1
         "nobody releases what they drafted";
     /// The countersignature does not verify, or is not over this message.
-    ReleaseInvalid "release.invalid" 550 5.7.7
+    ReleaseInvalid "release.invalid" 550 5 7 7
         "a releasing signature does not verify";
     /// The message arrived without the release that its origin owes.
-    ReleaseMissing "release.missing" 550 5.7.1
+    ReleaseMissing "release.missing" 550 5 7 1
         "the message does not carry the release that is required";
     /// The one who countersigned has not the role.
-    ReleaseNotAuthorised "release.not-authorised" 550 5.7.1
+    ReleaseNotAuthorised "release.not-authorised" 550 5 7 1
         "the releasing signature is not by somebody who may release this message";
     /// The domain cannot be sealed for: no certificate that may be used.
-    SealImpossible "seal.impossible" 550 5.7.3
+    SealImpossible "seal.impossible" 550 5 7 3
         "the message cannot be protected as the next domain requires";
     /// A signature does not verify: something was changed.
-    SignatureInvalid "signature.invalid" 550 5.7.7
+    SignatureInvalid "signature.invalid" 550 5 7 7
         "a signature of the message does not verify";
     /// There is no signature.
-    SignatureMissing "signature.missing" 550 5.7.1
+    SignatureMissing "signature.missing" 550 5 7 1
         "the message is not signed as this switch requires";
     /// A signature by an algorithm that is not good enough.
-    SignatureWeak "signature.weak" 550 5.7.6
+    SignatureWeak "signature.weak" 550 5 7 6
         "a signature of the message uses an algorithm that is not accepted";
     /// The signer's certificate does not lead to an anchor, is revoked, expired or not for signing.
-    SignerUntrusted "signer.untrusted" 550 5.7.1
+    SignerUntrusted "signer.untrusted" 550 5 7 1
         "the certificate of a signer is not trusted here";
 }
 
