@@ -14,12 +14,29 @@
     )
 )]
 
+pub mod access;
 mod category;
 pub mod clearance;
 pub mod der;
+pub mod equivalence;
 pub mod ess;
+pub mod marking;
+pub mod naming;
+mod policy;
+mod reason;
+mod spif;
+mod spif_fields;
+mod spif_link;
+pub mod validity;
 mod value;
+mod xml;
 
+pub use access::{Access, authorize};
 pub use const_oid::ObjectIdentifier;
 pub use der::{SyntaxError, SyntaxProblem};
+pub use equivalence::{Direction, Translation, translate};
+pub use marking::{Location, marking};
+pub use policy::{Policies, Policy, PolicyConflict, PolicyError, Warning};
+pub use reason::Reason;
 pub use value::{Categories, Category, Clearance, DuplicateCategory, Kind, Label, PrivacyMark};
+pub use xml::Place;
