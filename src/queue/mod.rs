@@ -1,1 +1,311 @@
-//! Under construction.
+//! STEP 6 of the line: keep what was sealed until it is delivered, most urgent first.
+//!
+//! - [`put`]: the only way into the queue. [`Queue::claim`]: the next entry that may go.
+//! - `schedule`: life and retry by precedence. `index`: the order. `outcome`: what an attempt does.
+//! - `operator`: list, hold, resume, retry now, remove.
+//!
+//! Promises: only what was sealed is queued; an entry is in one pair of hands at a time; FLASH
+//! overtakes ROUTINE; a claim that is dropped goes back, one that is lost in a crash is due again
+//! at start. Between the next hop's 250 and our commit a crash sends twice (the window that RFC
+//! 1047 describes): never a loss.
+
+mod index;
+mod operator;
+mod outcome;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use zeroize::Zeroizing;
+
+pub use operator::OperatorError;
+pub use outcome::{Failure, FailureReason, Finished, Next, Outcome};
+pub use schedule::{Pace, Schedule};
+
+use crate::audit::Act;
+use crate::clock::{Clock, Timestamp};
+use crate::message::EntryId;
+use crate::message::address::ReversePath;
+use crate::seal::Sealed;
+use crate::store::{
+    Applied, Change, Committed, EntryRow, EntryState, Fault, RecipientRow, RecipientState, Store,
+};
+use index::Index;
+
+/// Adds a sealed message to `change`: once that is committed, it is in the queue.
+pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clock) -> EntryId {
+    let id = EntryId::new(clock.fresh_id());
+    let now = clock.now();
+    let recipients = sealed.recipients().iter().map(|address| RecipientRow {
+        address: address.to_string(),
+        state: RecipientState::New,
+        attempts: 0,
+        last_reply: None,
+    });
+    let row = EntryRow {
+        id,
+        message: sealed.message(),
+        next_hop: sealed.next_hop().to_owned(),
+        from: match sealed.from() {
+            ReversePath::Address(address) => address.to_string(),
+            ReversePath::Null => String::new(),
+        },
+        recipients: recipients.collect(),
+        precedence: sealed.precedence(),
+        arrived: now,
+        due: now,
+        expires: schedule.expires(sealed.precedence(), now),
+        attempts: 0,
+        state: EntryState::Ready,
+        judged_under: sealed.judged_under().to_owned(),
+        size: 0,
+        revision: 0,
+    };
+    change.record(
+        outcome::event(Act::Queued, "switch", &row, now)
+            .detail("precedence", row.precedence)
+            .detail("recipients", row.recipients.len())
+            .detail("judged-under", &row.judged_under),
+    );
+    change.put_entry(row, Arc::clone(sealed.bytes()));
+    id
+}
+
+/// How much is delivered at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Deliveries in all.
+    pub slots: usize,
+    /// So many of the slots, and so many connections to each next hop beyond the window, are for
+    /// Immediate and above.
+    pub kept_back: usize,
+    /// Deliveries to one next hop.
+    pub window: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            slots: 50,
+            kept_back: 2,
+            window: 5,
+        }
+    }
+}
+
+/// Which next hops an entry is claimed for.
+#[derive(Clone, Copy, Debug)]
+pub enum NextHops<'a> {
+    /// All of them.
+    Any,
+    /// This one.
+    Only(&'a str),
+}
+
+impl NextHops<'_> {
+    fn includes(self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(only) => only == name,
+        }
+    }
+}
+
+/// The queue. Cheap to clone; clones share one order.
+#[derive(Clone)]
+pub struct Queue {
+    store: Store,
+    schedule: Arc<Schedule>,
+    limits: Limits,
+    clock: Clock,
+    order: Arc<Ordering>,
+}
+
+/// The order in memory, and who waits for a change of it.
+#[derive(Default)]
+struct Ordering {
+    index: Mutex<Index>,
+    changed: Notify,
+}
+
+impl Ordering {
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Puts what the store holds in order. From here on the order follows every commit.
+    pub fn open(
+        store: Store,
+        schedule: Schedule,
+        limits: Limits,
+        clock: Clock,
+    ) -> Result<Self, Fault> {
+        let order = Arc::new(Ordering::default());
+        {
+            // Commits that come while we read wait at this lock and are applied after it.
+            let mut index = order.lock();
+            let observed = Arc::clone(&order);
+            store.observe(move |applied| {
+                observed.lock().apply(applied);
+                if matches!(applied, Applied::Entry(_)) {
+                    observed.changed.notify_one();
+                }
+            });
+            store.entries()?.iter().for_each(|row| index.insert(row));
+        }
+        Ok(Self {
+            store,
+            schedule: Arc::new(schedule),
+            limits,
+            clock,
+            order,
+        })
+    }
+
+    /// The lives and intervals that this queue goes by.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// How many entries it holds.
+    pub fn len(&self) -> usize {
+        self.order.lock().len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many entries are being delivered.
+    pub fn in_flight(&self) -> usize {
+        self.order.lock().in_flight()
+    }
+
+    /// The next entry that is due and may go, if slots and window allow it. Reads the disk. An
+    /// entry that cannot be read is set aside with an event, and the next one is taken.
+    pub fn claim(&self, now: Timestamp, to: NextHops<'_>) -> Result<Option<Claimed>, Fault> {
+        self.take(|index| index.take(now, to, &self.limits))
+    }
+
+    /// An entry whose life is over: pass it to [`Queue::expire`]. Needs no slot.
+    pub fn claim_expired(&self, now: Timestamp) -> Result<Option<Claimed>, Fault> {
+        self.take(|index| index.take_expired(now))
+    }
+
+    /// What an attempt leads to: one outcome per recipient of the claimed row, in its order.
+    pub fn finish(&self, claimed: &Claimed, outcomes: &[Outcome]) -> Finished {
+        outcome::after_attempt(claimed, outcomes, &self.schedule, self.clock.now())
+    }
+
+    /// Gives up an entry whose life is over.
+    pub fn expire(&self, claimed: &Claimed) -> Finished {
+        outcome::give_up(
+            claimed.row(),
+            Act::Expired,
+            "switch",
+            None,
+            self.clock.now(),
+        )
+    }
+
+    /// Commits what [`Queue::finish`], [`Queue::expire`] or [`Queue::remove`] led to (and the
+    /// report that was added to it), and only then lets go of the entry.
+    pub async fn settle(&self, claimed: Claimed, change: Change) -> Result<Committed, Fault> {
+        let committed = self.store.commit(change).await;
+        drop(claimed);
+        committed
+    }
+
+    /// Waits until there may be something to claim that a claim at `since` did not see.
+    pub async fn wait(&self, since: Timestamp) {
+        let next = self.order.lock().next_after(since);
+        let changed = self.order.changed.notified();
+        match next {
+            None => changed.await,
+            Some(next) => {
+                let left = next.duration_since(self.clock.now());
+                let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+                // Ends early as well as late: the caller claims again and comes back.
+                let _ = tokio::time::timeout(left, changed).await;
+            }
+        }
+    }
+
+    fn take(&self, next: impl Fn(&mut Index) -> Option<EntryId>) -> Result<Option<Claimed>, Fault> {
+        loop {
+            if let Some(why) = self.store.closed() {
+                // What is delivered now could not be recorded, and would be delivered again.
+                return Err(Fault::Closed(why));
+            }
+            let Some(id) = next(&mut self.order.lock()) else {
+                return Ok(None);
+            };
+            let hold = Hold {
+                id,
+                order: Arc::clone(&self.order),
+            };
+            match self.read(id) {
+                Ok(Some(kept)) => return Ok(Some(Claimed { kept, _hold: hold })),
+                Ok(None) => self.order.lock().apply(&Applied::EntryGone(id)),
+                Err(Fault::Damaged { what, text }) => {
+                    let event =
+                        crate::audit::Event::new(self.clock.now(), Act::Quarantined, "switch");
+                    let mut change = Change::new();
+                    change.quarantine_entry(id);
+                    change.record(event.entry(id).detail("what", what).detail("why", text));
+                    self.store.commit_blocking(change)?;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    fn read(&self, id: EntryId) -> Result<Option<Kept>, Fault> {
+        let Some(row) = self.store.entry(id)? else {
+            return Ok(None);
+        };
+        Ok(self.store.entry_body(id)?.map(|body| Kept { row, body }))
+    }
+}
+
+/// An entry in the hands of one deliverer. Dropped, it goes back into the queue as it then is.
+pub struct Claimed {
+    kept: Kept,
+    _hold: Hold,
+}
+
+struct Kept {
+    row: EntryRow,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Claimed {
+    /// What is known of the entry.
+    pub fn row(&self) -> &EntryRow {
+        &self.kept.row
+    }
+
+    /// The message as it goes on the wire: CRLF lines, not dot-stuffed.
+    pub fn body(&self) -> &[u8] {
+        &self.kept.body
+    }
+}
+
+struct Hold {
+    id: EntryId,
+    order: Arc<Ordering>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.order.lock().give_back(self.id);
+        self.order.changed.notify_one();
+    }
+}

@@ -255,7 +255,9 @@ fn tamper(dir: &Path, change: impl FnOnce(&dyn Engine) -> Vec<Write>) {
 fn swapped_rows_are_set_aside_with_an_event_and_the_rest_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    (1..=3).for_each(|n| drop(store.commit_blocking(fill(n)).unwrap()));
+    for n in 1..=3 {
+        store.commit_blocking(fill(n)).unwrap();
+    }
     drop(store);
     tamper(dir.path(), |engine| {
         let rows = engine.scan(Table::Entry, &[], 2).unwrap();
@@ -344,10 +346,13 @@ fn orphans_and_a_wrong_ready_table_are_put_right() {
     check_filled(&store, 1);
 }
 
+/// Table and key.
+type Key = (Table, Vec<u8>);
+
 /// An engine in memory whose commits can be held up and made to fail.
 #[derive(Default)]
 struct Fake {
-    tables: Mutex<HashMap<(Table, Vec<u8>), Vec<u8>>>,
+    tables: Mutex<HashMap<Key, Vec<u8>>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
     fail: Arc<AtomicBool>,
 }

@@ -1,0 +1,204 @@
+//! What an attempt came to, and what that does to the entry.
+//!
+//! Promises: who has the message is not sent it again; who cannot get it is named once, in a
+//! [`Failure`] for the report; everything of one attempt is one change.
+
+use super::{Claimed, Schedule};
+use crate::audit::{Act, Event};
+use crate::clock::Timestamp;
+use crate::message::EntryId;
+use crate::store::{Change, EntryRow, RecipientRow, RecipientState, ReplyRow};
+
+/// What an attempt came to for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The next hop did not take it yet, or could not be asked.
+    Deferred(ReplyRow),
+    /// The next hop took it.
+    Delivered(ReplyRow),
+    /// The next hop refused it for good.
+    Failed(ReplyRow),
+}
+
+/// A recipient who will not get the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Who, with the last reply.
+    pub recipient: RecipientRow,
+    /// Why.
+    pub reason: FailureReason,
+}
+
+/// Why a recipient will not get the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureReason {
+    /// The life of the entry is over.
+    Expired,
+    /// The next hop refused for good.
+    Refused,
+    /// An operator removed the entry.
+    Removed,
+}
+
+/// What is to be committed after an attempt or an act. A report of `failures` goes into the same
+/// change, before [`super::Queue::settle`] commits it.
+#[derive(Debug)]
+pub struct Finished {
+    /// The new state and its events.
+    pub change: Change,
+    /// Who will not get the message.
+    pub failures: Vec<Failure>,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// What comes next for an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another attempt at this time.
+    Again(Timestamp),
+    /// Nothing: it leaves the queue.
+    Done,
+}
+
+/// The consequences of an attempt: one outcome per recipient, in the order of the row.
+pub(super) fn after_attempt(
+    claimed: &Claimed,
+    outcomes: &[Outcome],
+    schedule: &Schedule,
+    now: Timestamp,
+) -> Finished {
+    let row = claimed.row();
+    let mut change = Change::new();
+    let mut failures = Vec::new();
+    let mut remaining = Vec::new();
+    let expired = row.expires <= now;
+    // A recipient that the deliverer did not speak of has not got the message.
+    let silence = Outcome::Deferred(ReplyRow {
+        by: "switch".into(),
+        code: None,
+        enhanced: "4.3.0".into(),
+        text: "no outcome was recorded".into(),
+    });
+    let outcomes = outcomes.iter().chain(std::iter::repeat(&silence));
+    for (recipient, outcome) in row.recipients.iter().zip(outcomes) {
+        let (Outcome::Deferred(reply) | Outcome::Delivered(reply) | Outcome::Failed(reply)) =
+            outcome;
+        let recipient = RecipientRow {
+            address: recipient.address.clone(),
+            state: RecipientState::Deferred,
+            attempts: recipient.attempts.saturating_add(1),
+            last_reply: Some(reply.clone()),
+        };
+        match outcome {
+            Outcome::Delivered(_) => {
+                change.record(about(Act::Delivered, "switch", row, &recipient, now));
+            }
+            Outcome::Failed(_) => {
+                change.record(about(Act::Failed, "switch", row, &recipient, now));
+                failures.push(Failure {
+                    recipient,
+                    reason: FailureReason::Refused,
+                });
+            }
+            Outcome::Deferred(_) if expired => {
+                change.record(about(Act::Expired, "switch", row, &recipient, now));
+                failures.push(Failure {
+                    recipient,
+                    reason: FailureReason::Expired,
+                });
+            }
+            Outcome::Deferred(_) => remaining.push(recipient),
+        }
+    }
+    let Some(first) = remaining.first() else {
+        change.remove_entry(row.id);
+        return Finished {
+            change,
+            failures,
+            next: Next::Done,
+        };
+    };
+    let attempts = row.attempts.saturating_add(1);
+    let due = schedule
+        .retry(row.id, row.precedence, attempts, now)
+        .min(row.expires);
+    change.record(
+        about(Act::Deferred, "switch", row, first, now)
+            .detail("recipients", remaining.len())
+            .detail("attempts", attempts)
+            .detail("due", due),
+    );
+    change.update_entry(EntryRow {
+        attempts,
+        due,
+        recipients: remaining,
+        ..row.clone()
+    });
+    Finished {
+        change,
+        failures,
+        next: Next::Again(due),
+    }
+}
+
+/// The entry leaves the queue, and nobody in it gets the message.
+pub(super) fn give_up(
+    row: &EntryRow,
+    act: Act,
+    actor: &str,
+    why: Option<&str>,
+    now: Timestamp,
+) -> Finished {
+    let reason = if act == Act::Removed {
+        FailureReason::Removed
+    } else {
+        FailureReason::Expired
+    };
+    let mut change = Change::new();
+    for recipient in &row.recipients {
+        let event = about(act, actor, row, recipient, now);
+        change.record(match why {
+            Some(why) => event.detail("reason", why),
+            None => event,
+        });
+    }
+    let failures = row
+        .recipients
+        .iter()
+        .map(|r| Failure {
+            recipient: r.clone(),
+            reason,
+        })
+        .collect();
+    change.remove_entry(row.id);
+    Finished {
+        change,
+        failures,
+        next: Next::Done,
+    }
+}
+
+/// An event about an entry.
+pub(super) fn event(act: Act, actor: &str, row: &EntryRow, now: Timestamp) -> Event {
+    let id: EntryId = row.id;
+    Event::new(now, act, actor)
+        .message(row.message)
+        .entry(id)
+        .detail("next-hop", &row.next_hop)
+}
+
+fn about(act: Act, actor: &str, row: &EntryRow, recipient: &RecipientRow, now: Timestamp) -> Event {
+    let event = event(act, actor, row, now).detail("recipient", &recipient.address);
+    match &recipient.last_reply {
+        None => event,
+        Some(reply) => {
+            let code = reply
+                .code
+                .map_or_else(|| "-".to_owned(), |code| code.to_string());
+            event
+                .detail("reply", format!("{code} {} {}", reply.enhanced, reply.text))
+                .detail("by", &reply.by)
+        }
+    }
+}
