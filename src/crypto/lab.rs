@@ -1,1 +1,547 @@
-//! Under construction.
+//! A small authority for demonstrations and tests: certificates, CRLs, PEM.
+//!
+//! Promises: profiles follow RFC 8603 (signing and encryption are separate certificates, critical
+//! keyUsage); every certificate carries a comment that it is for demonstration only.
+//! Refuses: to be more than that: no record of what it issued, keys in memory.
+//! Standards: RFC 5280 §4, §5, 8603 §5.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use const_oid::AssociatedOid;
+use der::Encode;
+use der::asn1::{Ia5String, ObjectIdentifier, OctetString};
+use der::flagset::FlagSet;
+use jiff::tz::TimeZone;
+use x509_cert::ext::pkix as extension;
+use x509_cert::ext::pkix::KeyUsages;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
+
+use super::algorithm::{Curve, Digest, KeyKind, SignatureScheme};
+use super::certificate::{Certificate, CertificateError, Extension, PublicKey};
+use super::keys::{Identity, KeyError};
+use super::provider::{self, CryptoError};
+use super::revocation::{GENERALIZED_TIME, UTC_TIME};
+use super::{pem, tlv};
+use crate::clock::Timestamp;
+
+/// What stands in every certificate of the lab.
+pub const COMMENT: &str = "Ravelin demonstration certificate. Not for operation.";
+
+const NS_COMMENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.113730.1.13");
+const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
+const SERVER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+const CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Why the lab could not make something.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// What was made does not read back.
+    #[error("the certificate made is not readable")]
+    Certificate(#[from] CertificateError),
+    /// The provider failed.
+    #[error("making or using a key failed")]
+    Crypto(#[from] CryptoError),
+    /// A structure could not be encoded.
+    #[error("cannot encode the certificate")]
+    Encode(#[from] der::Error),
+    /// Key and certificate do not fit.
+    #[error("cannot make the identity")]
+    Identity(#[from] KeyError),
+    /// The subject's name is not in the form of RFC 4514.
+    #[error("{0:?} is not a distinguished name; write it like CN=Anna Berg,O=Alder")]
+    Name(String),
+}
+
+/// What an end entity's key is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Usage {
+    /// TLS client.
+    Client,
+    /// Receiving enveloped messages.
+    Encrypt,
+    /// TLS server.
+    Server,
+    /// TLS in both directions: what a mail relay has.
+    ServerAndClient,
+    /// Signing messages.
+    Sign,
+}
+
+/// An order for one certificate.
+#[derive(Clone, Debug)]
+pub struct Request {
+    subject: String,
+    usage: Usage,
+    key: KeyKind,
+    emails: Vec<String>,
+    dns_names: Vec<String>,
+    ip_addresses: Vec<IpAddr>,
+    not_before: Timestamp,
+    life: Duration,
+    extensions: Vec<Extension>,
+}
+
+impl Request {
+    /// A P-384 certificate for `subject` (RFC 4514, or a bare common name), valid for a year from
+    /// an hour before `now`.
+    pub fn new(subject: &str, usage: Usage, now: Timestamp) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            usage,
+            key: KeyKind::Ec(Curve::P384),
+            emails: Vec::new(),
+            dns_names: Vec::new(),
+            ip_addresses: Vec::new(),
+            not_before: earlier(now, Duration::from_secs(3600)),
+            life: Duration::from_secs(DAY.saturating_mul(365)),
+            extensions: Vec::new(),
+        }
+    }
+
+    /// With this mail address.
+    #[must_use]
+    pub fn email(mut self, address: &str) -> Self {
+        self.emails.push(address.to_owned());
+        self
+    }
+
+    /// With this host name.
+    #[must_use]
+    pub fn dns(mut self, name: &str) -> Self {
+        self.dns_names.push(name.to_owned());
+        self
+    }
+
+    /// With this IP address.
+    #[must_use]
+    pub fn ip(mut self, address: IpAddr) -> Self {
+        self.ip_addresses.push(address);
+        self
+    }
+
+    /// With a key of this kind.
+    #[must_use]
+    pub fn key(mut self, kind: KeyKind) -> Self {
+        self.key = kind;
+        self
+    }
+
+    /// Valid from `not_before`, for `life`.
+    #[must_use]
+    pub fn valid(mut self, not_before: Timestamp, life: Duration) -> Self {
+        self.not_before = not_before;
+        self.life = life;
+        self
+    }
+
+    /// With one more extension, as it is: for clearances, and for tests of the reader.
+    #[must_use]
+    pub fn extension(mut self, extension: Extension) -> Self {
+        self.extensions.push(extension);
+        self
+    }
+}
+
+/// An authority that issues certificates and CRLs.
+pub struct Authority {
+    identity: Identity,
+    crl_number: AtomicU64,
+}
+
+impl Authority {
+    /// A self-signed authority with a P-384 key, valid for ten years.
+    pub fn new(name: &str, now: Timestamp) -> Result<Self, LabError> {
+        Self::with_key(name, now, KeyKind::Ec(Curve::P384))
+    }
+
+    /// A self-signed authority with a key of this kind.
+    pub fn with_key(name: &str, now: Timestamp, kind: KeyKind) -> Result<Self, LabError> {
+        let key = provider::default().generate_key(kind)?;
+        let subject = name_der(name)?;
+        let scheme = authority_scheme(key.public_spki())?;
+        let draft = Draft {
+            issuer: &subject,
+            subject: &subject,
+            spki: key.public_spki(),
+            not_before: earlier(now, Duration::from_secs(DAY)),
+            not_after: later(now, Duration::from_secs(DAY.saturating_mul(3650))),
+            extensions: authority_extensions(key.public_spki(), key.public_spki(), None)?,
+        };
+        let certificate = draft.sign(&scheme, |tbs| key.sign(&scheme, tbs))?;
+        let identity = Identity::new(certificate, key, Vec::new())?;
+        Ok(Self {
+            identity,
+            crl_number: AtomicU64::new(1),
+        })
+    }
+
+    /// An authority below this one.
+    pub fn subordinate(
+        &self,
+        name: &str,
+        path_length: Option<u8>,
+        now: Timestamp,
+    ) -> Result<Self, LabError> {
+        let key = provider::default().generate_key(KeyKind::Ec(Curve::P384))?;
+        let extensions = authority_extensions(key.public_spki(), self.spki(), path_length)?;
+        let certificate = self.certify(
+            &name_der(name)?,
+            key.public_spki(),
+            earlier(now, Duration::from_secs(DAY)),
+            later(now, Duration::from_secs(DAY.saturating_mul(1825))),
+            extensions,
+        )?;
+        let identity = Identity::new(certificate, key, self.chain_below())?;
+        Ok(Self {
+            identity,
+            crl_number: AtomicU64::new(1),
+        })
+    }
+
+    /// Makes a key and its certificate.
+    pub fn issue(&self, request: Request) -> Result<Identity, LabError> {
+        let key = provider::default().generate_key(request.key)?;
+        let extensions = self.end_entity_extensions(&request, key.public_spki())?;
+        let certificate = self.certify(
+            &name_der(&request.subject)?,
+            key.public_spki(),
+            request.not_before,
+            later(request.not_before, request.life),
+            extensions,
+        )?;
+        Ok(Identity::new(certificate, key, self.chain_below())?)
+    }
+
+    /// A certificate for a key that already exists, with exactly these extensions.
+    pub fn certify(
+        &self,
+        subject_der: &[u8],
+        spki_der: &[u8],
+        not_before: Timestamp,
+        not_after: Timestamp,
+        extensions: Vec<Extension>,
+    ) -> Result<Certificate, LabError> {
+        let scheme = authority_scheme(self.spki())?;
+        let draft = Draft {
+            issuer: self.certificate().subject_der(),
+            subject: subject_der,
+            spki: spki_der,
+            not_before,
+            not_after,
+            extensions,
+        };
+        draft.sign(&scheme, |tbs| self.identity.key().sign(&scheme, tbs))
+    }
+
+    /// A CRL with these certificates, good for seven days from `now`.
+    pub fn crl(&self, revoked: &[&Certificate], now: Timestamp) -> Result<Vec<u8>, LabError> {
+        self.crl_until(
+            revoked,
+            now,
+            later(now, Duration::from_secs(DAY.saturating_mul(7))),
+        )
+    }
+
+    /// A CRL with these certificates, to be renewed by `next_update`.
+    // RFC 5280 §5.1
+    pub fn crl_until(
+        &self,
+        revoked: &[&Certificate],
+        this_update: Timestamp,
+        next_update: Timestamp,
+    ) -> Result<Vec<u8>, LabError> {
+        let scheme = authority_scheme(self.spki())?;
+        let mut list = Vec::new();
+        for certificate in revoked {
+            let serial = tlv::element(tlv::INTEGER, &[certificate.serial_bytes()]);
+            list.push(tlv::sequence(&[&serial, &time_der(this_update)]));
+        }
+        // RFC 5280 §5.1.2.6: absent when there is nothing to list.
+        let list = if list.is_empty() {
+            Vec::new()
+        } else {
+            tlv::sequence(&slices(&list))
+        };
+        let number = self.crl_number.fetch_add(1, Ordering::Relaxed);
+        let extensions = extensions_der(&[
+            authority_key_id(self.spki())?,
+            Extension {
+                oid: CRL_NUMBER,
+                critical: false,
+                value: tlv::integer(number),
+            },
+        ]);
+        let tbs = tlv::sequence(&[
+            &tlv::integer(1),
+            &scheme.algorithm_der(),
+            self.certificate().subject_der(),
+            &time_der(this_update),
+            &time_der(next_update),
+            &list,
+            &tlv::element(tlv::CONTEXT_0, &[&extensions]),
+        ]);
+        let signature = self.identity.key().sign(&scheme, &tbs)?;
+        Ok(signed_der(&tbs, &scheme, &signature))
+    }
+
+    /// As [`Authority::crl`], in PEM.
+    pub fn crl_pem(&self, revoked: &[&Certificate], now: Timestamp) -> Result<String, LabError> {
+        Ok(pem::encode("X509 CRL", &self.crl(revoked, now)?))
+    }
+
+    /// The authority's own certificate.
+    pub fn certificate(&self) -> &Certificate {
+        self.identity.certificate()
+    }
+
+    /// The authority's certificate and key.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn spki(&self) -> &[u8] {
+        self.identity.key().public_spki()
+    }
+
+    /// What those below send along: this authority and those above, without the root.
+    fn chain_below(&self) -> Vec<Certificate> {
+        std::iter::once(self.certificate())
+            .chain(self.identity.chain())
+            .filter(|certificate| !certificate.is_self_issued())
+            .cloned()
+            .collect()
+    }
+
+    fn end_entity_extensions(
+        &self,
+        request: &Request,
+        spki: &[u8],
+    ) -> Result<Vec<Extension>, LabError> {
+        let rsa = matches!(request.key, KeyKind::Rsa(_));
+        // RFC 8603 §5.4: one use for one certificate.
+        let usage: FlagSet<KeyUsages> = match request.usage {
+            Usage::Encrypt if rsa => KeyUsages::KeyEncipherment.into(),
+            Usage::Encrypt => KeyUsages::KeyAgreement.into(),
+            Usage::Sign => KeyUsages::DigitalSignature | KeyUsages::NonRepudiation,
+            Usage::Client | Usage::Server | Usage::ServerAndClient => {
+                KeyUsages::DigitalSignature.into()
+            }
+        };
+        let extended = match request.usage {
+            Usage::Client => vec![CLIENT],
+            Usage::Server => vec![SERVER],
+            Usage::ServerAndClient => vec![SERVER, CLIENT],
+            Usage::Encrypt | Usage::Sign => vec![EMAIL_PROTECTION],
+        };
+        let mut names = Vec::new();
+        for address in &request.emails {
+            names.push(GeneralName::Rfc822Name(Ia5String::new(address)?));
+        }
+        for name in &request.dns_names {
+            names.push(GeneralName::DnsName(Ia5String::new(name)?));
+        }
+        for address in &request.ip_addresses {
+            names.push(GeneralName::IpAddress(OctetString::new(match address {
+                IpAddr::V4(address) => address.octets().to_vec(),
+                IpAddr::V6(address) => address.octets().to_vec(),
+            })?));
+        }
+        let mut extensions = vec![
+            of(
+                false,
+                &extension::BasicConstraints {
+                    ca: false,
+                    path_len_constraint: None,
+                },
+            )?,
+            of(true, &extension::KeyUsage(usage))?,
+            of(false, &extension::ExtendedKeyUsage(extended))?,
+            subject_key_id(spki)?,
+            authority_key_id(self.spki())?,
+            comment()?,
+        ];
+        if !names.is_empty() {
+            extensions.push(of(false, &extension::SubjectAltName(names))?);
+        }
+        extensions.extend(request.extensions.iter().cloned());
+        Ok(extensions)
+    }
+}
+
+/// A certificate before its signature.
+struct Draft<'a> {
+    issuer: &'a [u8],
+    subject: &'a [u8],
+    spki: &'a [u8],
+    not_before: Timestamp,
+    not_after: Timestamp,
+    extensions: Vec<Extension>,
+}
+
+impl Draft<'_> {
+    // RFC 5280 §4.1
+    fn sign(
+        &self,
+        scheme: &SignatureScheme,
+        signer: impl Fn(&[u8]) -> Result<Vec<u8>, CryptoError>,
+    ) -> Result<Certificate, LabError> {
+        let mut serial = [0; 16];
+        provider::default().random(&mut serial)?;
+        // RFC 5280 §4.1.2.2: positive, and never with a redundant leading octet.
+        if let Some(first) = serial.first_mut() {
+            *first = (*first & 0x3f) | 0x40;
+        }
+        let validity = tlv::sequence(&[&time_der(self.not_before), &time_der(self.not_after)]);
+        let extensions = extensions_der(&self.extensions);
+        let tbs = tlv::sequence(&[
+            &tlv::element(tlv::CONTEXT_0, &[&tlv::integer(2)]),
+            &tlv::element(tlv::INTEGER, &[&serial]),
+            &scheme.algorithm_der(),
+            self.issuer,
+            &validity,
+            self.subject,
+            self.spki,
+            &tlv::element(0xa3, &[&extensions]),
+        ]);
+        let signature = signer(&tbs)?;
+        Ok(Certificate::from_der(&signed_der(
+            &tbs, scheme, &signature,
+        ))?)
+    }
+}
+
+/// A distinguished name in DER, from RFC 4514 or from a bare common name.
+pub fn name_der(name: &str) -> Result<Vec<u8>, LabError> {
+    let text = if name.contains('=') {
+        name.to_owned()
+    } else {
+        format!("CN={name}")
+    };
+    let parsed = Name::from_str(&text).map_err(|_| LabError::Name(name.to_owned()))?;
+    Ok(parsed.to_der()?)
+}
+
+/// Any extension type of x509-cert, as [`Extension`].
+pub(crate) fn of<T: AssociatedOid + Encode>(
+    critical: bool,
+    value: &T,
+) -> Result<Extension, LabError> {
+    Ok(Extension {
+        oid: T::OID,
+        critical,
+        value: value.to_der()?,
+    })
+}
+
+fn authority_scheme(spki: &[u8]) -> Result<SignatureScheme, LabError> {
+    Ok(match PublicKey::from_spki(spki)? {
+        PublicKey::Ec(curve, _) => SignatureScheme::Ecdsa(curve.digest()),
+        // RFC 8603 §4.2: certificates are signed with PKCS #1 v1.5 by RSA keys.
+        _ => SignatureScheme::RsaPkcs1(Digest::Sha384),
+    })
+}
+
+fn authority_extensions(
+    own: &[u8],
+    issuer: &[u8],
+    path_length: Option<u8>,
+) -> Result<Vec<Extension>, LabError> {
+    let constraints = extension::BasicConstraints {
+        ca: true,
+        path_len_constraint: path_length,
+    };
+    let usage = KeyUsages::KeyCertSign | KeyUsages::CRLSign;
+    Ok(vec![
+        of(true, &constraints)?,
+        of(true, &extension::KeyUsage(usage))?,
+        subject_key_id(own)?,
+        authority_key_id(issuer)?,
+        comment()?,
+    ])
+}
+
+fn subject_key_id(spki: &[u8]) -> Result<Extension, LabError> {
+    of(
+        false,
+        &extension::SubjectKeyIdentifier(OctetString::new(key_id(spki))?),
+    )
+}
+
+fn authority_key_id(spki: &[u8]) -> Result<Extension, LabError> {
+    let id = extension::AuthorityKeyIdentifier {
+        key_identifier: Some(OctetString::new(key_id(spki))?),
+        authority_cert_issuer: None,
+        authority_cert_serial_number: None,
+    };
+    of(false, &id)
+}
+
+// RFC 7093 §2, method 4: the leftmost 160 bits of SHA-256 over the public key.
+fn key_id(spki: &[u8]) -> Vec<u8> {
+    let mut id = provider::default().digest(Digest::Sha256, &[spki]);
+    id.truncate(20);
+    id
+}
+
+fn comment() -> Result<Extension, LabError> {
+    Ok(Extension {
+        oid: NS_COMMENT,
+        critical: false,
+        value: Ia5String::new(COMMENT)?.to_der()?,
+    })
+}
+
+fn extensions_der(extensions: &[Extension]) -> Vec<u8> {
+    let encoded: Vec<Vec<u8>> = extensions
+        .iter()
+        .map(|item| {
+            let critical: &[u8] = if item.critical {
+                &[0x01, 0x01, 0xff]
+            } else {
+                &[]
+            };
+            let value = tlv::element(tlv::OCTET_STRING, &[&item.value]);
+            tlv::sequence(&[&tlv::oid(&item.oid), critical, &value])
+        })
+        .collect();
+    tlv::sequence(&slices(&encoded))
+}
+
+fn signed_der(tbs: &[u8], scheme: &SignatureScheme, signature: &[u8]) -> Vec<u8> {
+    tlv::sequence(&[
+        tbs,
+        &scheme.algorithm_der(),
+        &tlv::element(0x03, &[&[0], signature]),
+    ])
+}
+
+// RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime after.
+fn time_der(at: Timestamp) -> Vec<u8> {
+    let civil = at.to_zoned(TimeZone::UTC);
+    let (tag, form) = match civil.year() {
+        1950..=2049 => (UTC_TIME, "%y%m%d%H%M%SZ"),
+        _ => (GENERALIZED_TIME, "%Y%m%d%H%M%SZ"),
+    };
+    tlv::element(tag, &[civil.strftime(form).to_string().as_bytes()])
+}
+
+fn slices(items: &[Vec<u8>]) -> Vec<&[u8]> {
+    items.iter().map(Vec::as_slice).collect()
+}
+
+fn earlier(at: Timestamp, by: Duration) -> Timestamp {
+    at.saturating_sub(jiff::SignedDuration::try_from(by).unwrap_or_default())
+        .unwrap_or(at)
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.saturating_add(jiff::SignedDuration::try_from(by).unwrap_or_default())
+        .unwrap_or(at)
+}
