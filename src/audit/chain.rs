@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Event;
 use crate::clock::Timestamp;
+use crate::crypto::algorithm::Digest;
+use crate::crypto::provider;
 
 /// No record is longer; a longer line is not ours and is not read into memory.
 const LINE_LIMIT: usize = 1 << 20;
@@ -146,9 +148,7 @@ pub(crate) fn head_of(line: &str) -> Result<Head, String> {
 
 /// SHA-384 in hexadecimal digits, as in every record.
 fn sha384_hex(parts: &[&[u8]]) -> String {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA384);
-    parts.iter().for_each(|part| context.update(part));
-    hex(context.finish().as_ref())
+    hex(&provider::default().digest(Digest::Sha384, parts))
 }
 
 #[derive(Serialize)]

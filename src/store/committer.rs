@@ -495,8 +495,7 @@ fn seal_row<R: Serialize>(
     key: Vec<u8>,
     stored: &Stored<R>,
 ) -> Result<Write, Fault> {
-    let json = serde_json::to_vec(stored).map(Zeroizing::new);
-    let json = json.map_err(|e| Fault::Cryptography(format!("a row has no form: {e}")))?;
+    let json = Zeroizing::new(serde_json::to_vec(stored)?);
     let sealed = sealer.seal(table, &key, &json)?;
     Ok(Write::Put(table, key, sealed))
 }

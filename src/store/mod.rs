@@ -112,8 +112,8 @@ pub enum Fault {
     #[error("{0}; read it again")]
     Conflict(String),
     /// The cryptographic provider failed.
-    #[error("the store cannot seal: {0}")]
-    Cryptography(String),
+    #[error("the store cannot seal")]
+    Cryptography(#[from] crate::crypto::provider::CryptoError),
     /// Something kept cannot be read any more.
     #[error("{what} is damaged: {text}")]
     Damaged {
@@ -122,6 +122,9 @@ pub enum Fault {
         /// What is wrong.
         text: String,
     },
+    /// A row cannot be written down.
+    #[error("a row has no written form")]
+    Form(#[from] serde_json::Error),
     /// The engine failed.
     #[error("the engine of the store failed")]
     Engine(#[from] EngineFault),

@@ -20,11 +20,12 @@ use zeroize::Zeroizing;
 
 use super::Fault;
 use super::engine::Table;
+use crate::crypto::algorithm::{ContentCipher, Digest};
+use crate::crypto::provider::{self, CryptoError, GCM_NONCE, GCM_TAG, GcmSealed};
 
 pub(super) const KEY_OCTETS: usize = 32;
 const SALT_OCTETS: usize = 16;
 const COUNTER_OCTETS: usize = 8;
-const TAG_OCTETS: usize = 16;
 
 /// The key that everything at rest is sealed under. Has no `Debug`; cleared when dropped.
 #[derive(Clone)]
@@ -64,7 +65,9 @@ impl StoreKey {
             problem: KeyFileProblem::Unwritable(e),
         };
         let mut octets = Zeroizing::new([0; KEY_OCTETS]);
-        seam::random(octets.as_mut_slice()).map_err(|e| error(std::io::Error::other(e)))?;
+        provider::default()
+            .random(octets.as_mut_slice())
+            .map_err(|e| error(std::io::Error::other(e)))?;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -113,7 +116,7 @@ impl Sealer {
     /// Begins a new salt.
     pub(super) fn new(store_key: StoreKey) -> Result<Self, Fault> {
         let mut salt = [0; SALT_OCTETS];
-        seam::random(&mut salt)?;
+        provider::default().random(&mut salt)?;
         let key = derive(&store_key, &salt);
         Ok(Self {
             store_key,
@@ -127,12 +130,13 @@ impl Sealer {
     /// Seals the value that is to stand at `key` of `table`.
     pub(super) fn seal(&self, table: Table, key: &[u8], value: &[u8]) -> Result<Vec<u8>, Fault> {
         let counter = self.counter.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        let mut sealed =
-            Vec::with_capacity(SALT_OCTETS + COUNTER_OCTETS + value.len() + TAG_OCTETS);
+        let mut sealed = Vec::with_capacity(SALT_OCTETS + COUNTER_OCTETS + value.len() + GCM_TAG);
         sealed.extend_from_slice(&self.salt);
         sealed.extend_from_slice(&counter);
         let place = associated(table, key);
-        sealed.extend(seam::gcm_seal(&self.key, &nonce(counter), &place, value)?);
+        let made = gcm_seal(&self.key, &nonce(counter), &place, value)?;
+        sealed.extend_from_slice(&made.ciphertext);
+        sealed.extend_from_slice(&made.tag);
         Ok(sealed)
     }
 
@@ -146,7 +150,7 @@ impl Sealer {
         let (salt, rest) = sealed.split_first_chunk::<SALT_OCTETS>()?;
         let (counter, sealed) = rest.split_first_chunk::<COUNTER_OCTETS>()?;
         let place = associated(table, key);
-        let open = |key: &[u8; KEY_OCTETS]| seam::gcm_open(key, &nonce(*counter), &place, sealed);
+        let open = |key: &[u8; KEY_OCTETS]| gcm_open(key, &nonce(*counter), &place, sealed);
         if *salt == self.salt {
             return open(&self.key);
         }
@@ -173,7 +177,7 @@ impl Sealer {
 /// A fresh key for one body file.
 pub(super) fn fresh_key() -> Result<Zeroizing<[u8; KEY_OCTETS]>, Fault> {
     let mut key = Zeroizing::new([0; KEY_OCTETS]);
-    seam::random(key.as_mut_slice())?;
+    provider::default().random(key.as_mut_slice())?;
     Ok(key)
 }
 
@@ -184,7 +188,10 @@ pub(super) fn seal_chunk(
     place: &[u8],
     chunk: &[u8],
 ) -> Result<Vec<u8>, Fault> {
-    seam::gcm_seal(key, &nonce(number.to_be_bytes()), place, chunk)
+    let made = gcm_seal(key, &nonce(number.to_be_bytes()), place, chunk)?;
+    let mut sealed = made.ciphertext;
+    sealed.extend_from_slice(&made.tag);
+    Ok(sealed)
 }
 
 /// Opens what [`seal_chunk`] made.
@@ -194,14 +201,15 @@ pub(super) fn open_chunk(
     place: &[u8],
     sealed: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
-    seam::gcm_open(key, &nonce(number.to_be_bytes()), place, sealed)
+    gcm_open(key, &nonce(number.to_be_bytes()), place, sealed)
 }
 
 /// How much longer a sealed chunk is.
-pub(super) const CHUNK_OVERHEAD: usize = TAG_OCTETS;
+pub(super) const CHUNK_OVERHEAD: usize = GCM_TAG;
 
 fn derive(key: &StoreKey, salt: &[u8; SALT_OCTETS]) -> Zeroizing<[u8; KEY_OCTETS]> {
-    let derived = Zeroizing::new(seam::hmac_sha384(
+    let derived = Zeroizing::new(provider::default().hmac(
+        Digest::Sha384,
         key.0.as_slice(),
         &[b"ravelin store 1", salt],
     ));
@@ -216,61 +224,32 @@ fn associated(table: Table, key: &[u8]) -> Vec<u8> {
     [table.name().as_bytes(), &[0], key].concat()
 }
 
-fn nonce(counter: [u8; COUNTER_OCTETS]) -> [u8; 12] {
-    let mut nonce = [0; 12];
+fn nonce(counter: [u8; COUNTER_OCTETS]) -> [u8; GCM_NONCE] {
+    let mut nonce = [0; GCM_NONCE];
     nonce[4..].copy_from_slice(&counter);
     nonce
 }
 
-/// The few operations that the store asks of cryptography.
-mod seam {
-    use zeroize::Zeroizing;
+fn gcm_seal(
+    key: &[u8; KEY_OCTETS],
+    nonce: &[u8; GCM_NONCE],
+    associated: &[u8],
+    value: &[u8],
+) -> Result<GcmSealed, CryptoError> {
+    provider::default().gcm_seal(ContentCipher::Aes256Gcm, key, nonce, associated, value)
+}
 
-    use super::{Fault, KEY_OCTETS};
-    use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-
-    pub(super) fn random(out: &mut [u8]) -> Result<(), Fault> {
-        aws_lc_rs::rand::fill(out).map_err(|_| Fault::Cryptography("no randomness".into()))
-    }
-
-    pub(super) fn hmac_sha384(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA384, key);
-        let mut context = aws_lc_rs::hmac::Context::with_key(&key);
-        parts.iter().for_each(|part| context.update(part));
-        context.sign().as_ref().to_vec()
-    }
-
-    pub(super) fn gcm_seal(
-        key: &[u8; KEY_OCTETS],
-        nonce: &[u8; 12],
-        associated: &[u8],
-        value: &[u8],
-    ) -> Result<Vec<u8>, Fault> {
-        let failed = |_| Fault::Cryptography("sealing failed".into());
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(failed)?);
-        let mut out = value.to_vec();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        key.seal_in_place_append_tag(nonce, Aad::from(associated), &mut out)
-            .map_err(failed)?;
-        Ok(out)
-    }
-
-    pub(super) fn gcm_open(
-        key: &[u8; KEY_OCTETS],
-        nonce: &[u8; 12],
-        associated: &[u8],
-        sealed: &[u8],
-    ) -> Option<Zeroizing<Vec<u8>>> {
-        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?);
-        let mut out = sealed.to_vec();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let length = key
-            .open_in_place(nonce, Aad::from(associated), &mut out)
-            .ok()?
-            .len();
-        out.truncate(length);
-        Some(Zeroizing::new(out))
-    }
+fn gcm_open(
+    key: &[u8; KEY_OCTETS],
+    nonce: &[u8; GCM_NONCE],
+    associated: &[u8],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    let (ciphertext, tag) = sealed.split_last_chunk::<GCM_TAG>()?;
+    let cipher = ContentCipher::Aes256Gcm;
+    provider::default()
+        .gcm_open(cipher, key, nonce, associated, ciphertext, tag)
+        .ok()
 }
 
 #[cfg(test)]
