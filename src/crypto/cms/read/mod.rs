@@ -25,13 +25,14 @@ pub use enveloped::{
     RecipientKey,
 };
 pub use signed::{SignedData, SignerInfo};
+pub(crate) use signed::{SignedParts, SignerParts};
 
 /// What one layer may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Nesting and pieces.
     pub ber: ber::Limits,
-    /// SignerInfos in one SignedData, and values of countersignature attributes in one SignerInfo.
+    /// SignerInfos in one SignedData.
     pub signers: usize,
     /// Certificates in one layer.
     pub certificates: usize,
@@ -45,6 +46,8 @@ pub struct Limits {
     pub recipients: usize,
     /// Digest algorithms in one SignedData.
     pub digest_algorithms: usize,
+    /// Countersignatures upon one signature, those upon them included.
+    pub countersignatures: usize,
     /// Levels of countersignatures upon one signature.
     pub countersignature_depth: usize,
 }
@@ -61,6 +64,7 @@ impl Default for Limits {
             attribute_values: 32,
             recipients: 2_000,
             digest_algorithms: 32,
+            countersignatures: 64,
             countersignature_depth: 8,
         }
     }

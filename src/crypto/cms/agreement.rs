@@ -1,0 +1,131 @@
+//! The key that wraps the content key, out of an agreed secret.
+//!
+//! Duty: ECC-CMS-SharedInfo and the X9.63 key derivation, for both directions.
+//! Promises: SharedInfo holds the wrap algorithm's octets exactly as they stand in the message.
+//! Standards: RFC 5753 sections 7.1.4, 7.2; SEC 1 section 3.6.1.
+
+use const_oid::ObjectIdentifier;
+
+use crate::crypto::algorithm::{Digest, KeyDerivation, KeyWrap};
+use crate::crypto::ber::Node;
+use crate::crypto::keys::Secret;
+use crate::crypto::provider;
+
+/// The digest of a key agreement algorithm that we read: standard or cofactor Diffie-Hellman, which
+/// are the same on curves of prime order.
+pub(super) fn derivation_digest(algorithm: &ObjectIdentifier) -> Option<Digest> {
+    // RFC 5753 §7.1.4: dhSinglePass-cofactorDH with the SHA-2 hashes.
+    const COFACTOR: [(ObjectIdentifier, Digest); 3] = [
+        (
+            ObjectIdentifier::new_unwrap("1.3.132.1.14.1"),
+            Digest::Sha256,
+        ),
+        (
+            ObjectIdentifier::new_unwrap("1.3.132.1.14.2"),
+            Digest::Sha384,
+        ),
+        (
+            ObjectIdentifier::new_unwrap("1.3.132.1.14.3"),
+            Digest::Sha512,
+        ),
+    ];
+    let digest = match KeyDerivation::from_oid(algorithm) {
+        Some(KeyDerivation::X963(digest)) => digest,
+        None => COFACTOR
+            .iter()
+            .find(|(oid, _)| oid == algorithm)
+            .map(|(_, digest)| *digest)?,
+    };
+    (digest != Digest::Sha1).then_some(digest)
+}
+
+/// The key-encryption key.
+pub(super) fn key_encryption_key(
+    digest: Digest,
+    secret: &Secret,
+    wrap: KeyWrap,
+    wrap_algorithm: &[u8],
+    user_keying_material: Option<&[u8]>,
+) -> Secret {
+    let length = wrap.key_length();
+    let info = shared_info(wrap_algorithm, user_keying_material, length);
+    let mut key = zeroize::Zeroizing::new(Vec::with_capacity(length));
+    let mut counter = 0_u32;
+    // SEC 1 §3.6.1: hash(Z || counter || SharedInfo), counter from 1.
+    while key.len() < length {
+        counter = counter.saturating_add(1);
+        let block = zeroize::Zeroizing::new(
+            provider::default().digest(digest, &[secret.as_bytes(), &counter.to_be_bytes(), &info]),
+        );
+        let wanted = length.saturating_sub(key.len());
+        key.extend(block.iter().take(wanted));
+    }
+    Secret::new(key.to_vec())
+}
+
+// RFC 5753 §7.2
+fn shared_info(
+    wrap_algorithm: &[u8],
+    user_keying_material: Option<&[u8]>,
+    length: usize,
+) -> Vec<u8> {
+    let bits = u32::try_from(length.saturating_mul(8)).unwrap_or(u32::MAX);
+    let mut fields = vec![Node::encoded(wrap_algorithm)];
+    if let Some(material) = user_keying_material {
+        fields.push(Node::explicit(0, Node::octet_string(material)));
+    }
+    fields.push(Node::explicit(
+        2,
+        Node::octet_string(bits.to_be_bytes().to_vec()),
+    ));
+    Node::sequence(fields).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_info_is_the_published_octets() {
+        let aes256 = KeyWrap::Aes256.algorithm_der();
+        assert_eq!(
+            shared_info(&aes256, None, 32),
+            [
+                0x30, 0x15, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01,
+                0x2d, 0xa2, 0x06, 0x04, 0x04, 0, 0, 1, 0
+            ]
+        );
+        assert_eq!(
+            shared_info(&aes256, Some(&[1, 2, 3, 4]), 32),
+            [
+                0x30, 0x1d, 0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01,
+                0x2d, 0xa0, 0x06, 0x04, 0x04, 1, 2, 3, 4, 0xa2, 0x06, 0x04, 0x04, 0, 0, 1, 0
+            ]
+        );
+    }
+
+    #[test]
+    fn every_input_changes_the_key_and_its_length_is_the_wraps() {
+        let secret = Secret::new(vec![7; 48]);
+        let key = |digest, material: Option<&[u8]>, wrap: KeyWrap| {
+            key_encryption_key(digest, &secret, wrap, &wrap.algorithm_der(), material)
+                .as_bytes()
+                .to_vec()
+        };
+        let first = key(Digest::Sha384, None, KeyWrap::Aes256);
+        assert_eq!(first.len(), 32);
+        assert_ne!(first, key(Digest::Sha256, None, KeyWrap::Aes256));
+        assert_ne!(first, key(Digest::Sha384, Some(b"u"), KeyWrap::Aes256));
+        assert_eq!(key(Digest::Sha256, None, KeyWrap::Aes128).len(), 16);
+        assert_eq!(key(Digest::Sha256, None, KeyWrap::Aes192).len(), 24);
+    }
+
+    #[test]
+    fn sha_1_and_unknown_agreements_are_not_read() {
+        let read = |oid: &str| derivation_digest(&ObjectIdentifier::new_unwrap(oid));
+        assert_eq!(read("1.3.132.1.11.2"), Some(Digest::Sha384));
+        assert_eq!(read("1.3.132.1.14.2"), Some(Digest::Sha384));
+        assert_eq!(read("1.3.133.16.840.63.0.2"), None);
+        assert_eq!(read("1.2.840.113549.1.1.1"), None);
+    }
+}
