@@ -83,13 +83,21 @@ impl Export {
     }
 
     fn open_file(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        Ok(Self { file, sequence: 0 })
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            // It names people and peers; whoever else is to read it is let in by its owner.
+            options.mode(0o600);
+        }
+        Ok(Self {
+            file: options.open(path)?,
+            sequence: 0,
+        })
     }
 
     /// Compares the end of the file with the store, cuts a torn line off, and stands after the

@@ -9,6 +9,8 @@
 //! at start. Between the next hop's 250 and our commit a crash sends twice (the window that RFC
 //! 1047 describes): never a loss.
 
+#[cfg(test)]
+mod crash;
 mod index;
 mod operator;
 mod outcome;

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 
@@ -67,7 +68,14 @@ pub(super) fn open(
     // From here on the store is ours: the engine holds the lock.
     fs::write(&marker, b"").map_err(file_fault("mark the folder"))?;
     let bodies = Bodies::open(dir.join("bodies"))?;
-    sync_dir(&dir).map_err(file_fault("sync the folder"))?;
+    // The folder itself must be in its own folder after a power cut.
+    let parent = dir
+        .canonicalize()
+        .map(|dir| dir.parent().map(Path::to_owned));
+    let parent = parent.map_err(file_fault("find the folder"))?;
+    for dir in parent.iter().chain([&dir]) {
+        sync_dir(dir).map_err(file_fault("sync the folder"))?;
+    }
     let sealer = Sealer::new(key)?;
     check_key(&*engine, &sealer, &dir.display().to_string())?;
 
