@@ -1,1 +1,290 @@
-//! Under construction.
+//! PKCS #12 files: a person's or a switch's keys and certificates under one password.
+//!
+//! Promises: nothing is used before the integrity check; what OpenSSL 3 and others write with
+//! PBES2 is read, what is written here they read; work and size are bounded.
+//! Refuses: files without integrity check, old encryption (named in the error), nested bags,
+//! BER that is not DER. Standards: RFC 7292, 8018, 9579 (PBMAC1 is not supported).
+
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Reader, SliceReader, Tag, Tagged};
+use zeroize::Zeroizing;
+
+use super::algorithm::Digest;
+use super::certificate::{Certificate, CertificateError, PublicKey, sequence_of};
+use super::keys::{Identity, KeyError, PrivateKey};
+use super::pbes2::{self, PasswordError};
+use super::provider::{self, CryptoError};
+use super::tlv;
+
+mod integrity;
+
+const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
+const KEY_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.1");
+const SHROUDED_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.2");
+const CERTIFICATE_BAG: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.3");
+const CRL_BAG: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.10.1.4");
+const X509: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.22.1");
+const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.21");
+
+/// Bags in one file.
+const MOST_BAGS: usize = 256;
+
+/// Why a PKCS #12 file gives no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum Pkcs12Error {
+    /// One of its certificates is not right.
+    #[error("a certificate in the PKCS #12 file cannot be read")]
+    Certificate(#[from] CertificateError),
+    /// Key and certificate do not fit, or the key is of an unknown kind.
+    #[error("a key in the PKCS #12 file cannot be used")]
+    Key(#[from] KeyError),
+    /// The structure is wrong.
+    #[error("the PKCS #12 file is malformed: {0}")]
+    Malformed(&'static str),
+    /// A key without its certificate.
+    #[error("the PKCS #12 file has a private key without a certificate that belongs to it")]
+    NoCertificate,
+    /// Only a password-based MAC says that the file is whole.
+    #[error("the PKCS #12 file has no integrity check; export it again with one")]
+    NoIntegrity,
+    /// No private key.
+    #[error("the PKCS #12 file has no private key")]
+    NoKey,
+    /// A part of it cannot be decrypted.
+    #[error("a part of the PKCS #12 file cannot be opened")]
+    Part(#[from] PasswordError),
+    /// Something known to the standard that is not done here.
+    #[error("the PKCS #12 file uses {0}, which is not supported; export it again with AES-256")]
+    Unsupported(String),
+    /// The MAC is not right.
+    #[error("the password of the PKCS #12 file is wrong, or the file is damaged")]
+    WrongPassword,
+}
+
+/// Every identity in the file: each private key with its certificate and the chain that is there.
+pub fn read(file: &[u8], password: &str) -> Result<Vec<Identity>, Pkcs12Error> {
+    let malformed = |_| Pkcs12Error::Malformed("not a PFX structure");
+    // RFC 7292 §4
+    let mut pfx = SliceReader::new(sequence_of(file).map_err(malformed)?).map_err(malformed)?;
+    if u8::decode(&mut pfx).map_err(malformed)? != 3 {
+        return Err(Pkcs12Error::Malformed("the version is not 3"));
+    }
+    let (kind, content) = content_info(pfx.tlv_bytes().map_err(malformed)?)?;
+    if kind != DATA {
+        return Err(Pkcs12Error::Unsupported(format!("integrity by {kind}")));
+    }
+    let safe = octets(content)?;
+    if pfx.is_finished() {
+        return Err(Pkcs12Error::NoIntegrity);
+    }
+    integrity::check(pfx.tlv_bytes().map_err(malformed)?, safe, password)?;
+    pfx.finish().map_err(malformed)?;
+
+    let mut bags = Bags::default();
+    for info in elements(safe, "the authenticated safe")? {
+        let (kind, content) = content_info(info)?;
+        match kind {
+            DATA => bags.read(octets(content)?, password)?,
+            ENCRYPTED_DATA => bags.read(&decrypt(content, password)?, password)?,
+            other => return Err(Pkcs12Error::Unsupported(format!("a part of kind {other}"))),
+        }
+    }
+    bags.into_identities()
+}
+
+/// One identity as a file: PBES2 with AES-256-CBC, and an HMAC-SHA-256 over all of it.
+/// Fails with [`CryptoError::Unsupported`] where the key does not leave its token.
+pub fn write(identity: &Identity, password: &str) -> Result<Vec<u8>, CryptoError> {
+    let key = identity.pkcs8_der().ok_or(CryptoError::Unsupported(
+        "exporting a key that is kept in a token",
+    ))?;
+    let own = identity.certificate();
+    let digest = provider::default().digest(Digest::Sha256, &[own.der()]);
+    // RFC 7292 §4.2: localKeyId joins the key with its certificate.
+    let key_id = tlv::element(tlv::OCTET_STRING, &[digest.get(..20).unwrap_or_default()]);
+    let attributes = tlv::element(
+        tlv::SET,
+        &[&tlv::sequence(&[
+            &tlv::oid(&LOCAL_KEY_ID),
+            &tlv::element(tlv::SET, &[&key_id]),
+        ])],
+    );
+
+    let mut certificates = vec![certificate_bag(own, &attributes)];
+    certificates.extend(
+        identity
+            .chain()
+            .iter()
+            .map(|above| certificate_bag(above, &[])),
+    );
+    let certificates: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+    let (algorithm, ciphertext) = pbes2::seal(&tlv::sequence(&certificates), password)?;
+    // RFC 5652 §8: EncryptedData
+    let encrypted = tlv::sequence(&[
+        &tlv::integer(0),
+        &tlv::sequence(&[
+            &tlv::oid(&DATA),
+            &algorithm,
+            &tlv::element(0x80, &[&ciphertext]),
+        ]),
+    ]);
+    let shrouded = pbes2::seal_pkcs8(key.as_bytes(), password)?;
+    let keys = tlv::sequence(&[&tlv::sequence(&[
+        &tlv::oid(&SHROUDED_BAG),
+        &tlv::element(tlv::CONTEXT_0, &[&shrouded]),
+        &attributes,
+    ])]);
+    let safe = tlv::sequence(&[&wrap(&ENCRYPTED_DATA, &encrypted), &wrap_data(&keys)]);
+    let mac = integrity::make(&safe, password)?;
+    Ok(tlv::sequence(&[&tlv::integer(3), &wrap_data(&safe), &mac]))
+}
+
+#[derive(Default)]
+struct Bags {
+    count: usize,
+    keys: Vec<std::sync::Arc<dyn PrivateKey>>,
+    certificates: Vec<Certificate>,
+}
+
+impl Bags {
+    // RFC 7292 §4.2
+    fn read(&mut self, contents: &[u8], password: &str) -> Result<(), Pkcs12Error> {
+        for bag in elements(contents, "the safe contents")? {
+            self.count = self.count.saturating_add(1);
+            if self.count > MOST_BAGS {
+                return Err(Pkcs12Error::Malformed("it has too many bags"));
+            }
+            let malformed = |_| Pkcs12Error::Malformed("a bag");
+            let mut fields =
+                SliceReader::new(sequence_of(bag).map_err(malformed)?).map_err(malformed)?;
+            let kind = ObjectIdentifier::decode(&mut fields).map_err(malformed)?;
+            let value = AnyRef::decode(&mut fields).map_err(malformed)?;
+            match kind {
+                KEY_BAG => self.add_key(value.value())?,
+                SHROUDED_BAG => self.add_key(&pbes2::open_pkcs8(value.value(), password)?)?,
+                CERTIFICATE_BAG => {
+                    let (kind, content) = content_info(value.value())?;
+                    if kind == X509 {
+                        self.certificates
+                            .push(Certificate::from_der(octets(content)?)?);
+                    }
+                }
+                // CRLs come to the switch by other ways.
+                CRL_BAG => {}
+                other => return Err(Pkcs12Error::Unsupported(format!("a bag of kind {other}"))),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_key(&mut self, pkcs8: &[u8]) -> Result<(), Pkcs12Error> {
+        let key = provider::default()
+            .load_key(pkcs8)
+            .map_err(KeyError::from)?;
+        self.keys.push(key);
+        Ok(())
+    }
+
+    fn into_identities(self) -> Result<Vec<Identity>, Pkcs12Error> {
+        if self.keys.is_empty() {
+            return Err(Pkcs12Error::NoKey);
+        }
+        let mut identities = Vec::new();
+        for key in self.keys {
+            let public = PublicKey::from_spki(key.public_spki())?;
+            let own = self
+                .certificates
+                .iter()
+                .find(|certificate| *certificate.public_key() == public)
+                .ok_or(Pkcs12Error::NoCertificate)?;
+            let chain = chain_above(own, &self.certificates);
+            identities.push(Identity::new(own.clone(), key, chain)?);
+        }
+        Ok(identities)
+    }
+}
+
+/// The issuers of `own` that are in the file, nearest first.
+fn chain_above(own: &Certificate, certificates: &[Certificate]) -> Vec<Certificate> {
+    let mut chain: Vec<Certificate> = Vec::new();
+    let mut below = own.clone();
+    while let Some(above) = certificates.iter().find(|candidate| {
+        candidate.subject_der() == below.issuer_der()
+            && *candidate != own
+            && !chain.contains(candidate)
+    }) {
+        chain.push(above.clone());
+        below = above.clone();
+    }
+    chain
+}
+
+fn certificate_bag(certificate: &Certificate, attributes: &[u8]) -> Vec<u8> {
+    let octets = tlv::element(tlv::OCTET_STRING, &[certificate.der()]);
+    let value = wrap(&X509, &octets);
+    tlv::sequence(&[
+        &tlv::oid(&CERTIFICATE_BAG),
+        &tlv::element(tlv::CONTEXT_0, &[&value]),
+        attributes,
+    ])
+}
+
+fn wrap(kind: &ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+    tlv::sequence(&[&tlv::oid(kind), &tlv::element(tlv::CONTEXT_0, &[content])])
+}
+
+fn wrap_data(content: &[u8]) -> Vec<u8> {
+    wrap(&DATA, &tlv::element(tlv::OCTET_STRING, &[content]))
+}
+
+/// SEQUENCE { OID, [0] EXPLICIT content }: ContentInfo, CertBag.
+fn content_info(der: &[u8]) -> Result<(ObjectIdentifier, &[u8]), Pkcs12Error> {
+    let malformed = |_| Pkcs12Error::Malformed("a content");
+    let mut fields = SliceReader::new(sequence_of(der).map_err(malformed)?).map_err(malformed)?;
+    let kind = ObjectIdentifier::decode(&mut fields).map_err(malformed)?;
+    let content = AnyRef::decode(&mut fields).map_err(malformed)?;
+    fields.finish().map_err(malformed)?;
+    if !matches!(content.tag(), Tag::ContextSpecific { constructed: true, number } if number.value() == 0)
+    {
+        return Err(Pkcs12Error::Malformed("a content has the wrong tag"));
+    }
+    Ok((kind, content.value()))
+}
+
+fn octets(der: &[u8]) -> Result<&[u8], Pkcs12Error> {
+    <&OctetStringRef>::from_der(der)
+        .map(OctetStringRef::as_bytes)
+        .map_err(|_| Pkcs12Error::Malformed("an OCTET STRING is expected"))
+}
+
+/// The elements of a SEQUENCE.
+fn elements<'a>(der: &'a [u8], what: &'static str) -> Result<Vec<&'a [u8]>, Pkcs12Error> {
+    let malformed = |_| Pkcs12Error::Malformed(what);
+    let mut reader = SliceReader::new(sequence_of(der).map_err(malformed)?).map_err(malformed)?;
+    let mut found = Vec::new();
+    while !reader.is_finished() {
+        found.push(reader.tlv_bytes().map_err(malformed)?);
+    }
+    Ok(found)
+}
+
+// RFC 5652 §8
+fn decrypt(der: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Error> {
+    let malformed = |_| Pkcs12Error::Malformed("an encrypted part");
+    let mut data = SliceReader::new(sequence_of(der).map_err(malformed)?).map_err(malformed)?;
+    u8::decode(&mut data).map_err(malformed)?;
+    let info = data.tlv_bytes().map_err(malformed)?;
+    let mut info = SliceReader::new(sequence_of(info).map_err(malformed)?).map_err(malformed)?;
+    let _: ObjectIdentifier = Decode::decode(&mut info).map_err(malformed)?;
+    let algorithm = info.tlv_bytes().map_err(malformed)?;
+    if info.peek_byte() != Some(0x80) {
+        return Err(Pkcs12Error::Malformed("an encrypted part is not one piece"));
+    }
+    let ciphertext = AnyRef::decode(&mut info).map_err(malformed)?;
+    Ok(pbes2::open(algorithm, ciphertext.value(), password)?)
+}
+
+#[cfg(test)]
+mod tests;
