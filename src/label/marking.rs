@@ -70,6 +70,24 @@ pub fn marking(
     format!("{prefix}{}{suffix}", text.written)
 }
 
+/// The location that a marking code of the schema names; none for `pageTopBottom`, which is two.
+pub fn location(code: &str) -> Option<Location> {
+    Some(match code {
+        "pageTop" => Location::PageTop,
+        "pageBottom" => Location::PageBottom,
+        "documentStart" => Location::DocumentStart,
+        "documentEnd" => Location::DocumentEnd,
+        "firstLineOfText" => Location::FirstLineOfText,
+        "lastLineOfText" => Location::LastLineOfText,
+        "subject" => Location::Subject,
+        "xHeader" => Location::XHeader,
+        "portionMarking" => Location::Portion,
+        "inputTitle" => Location::InputTitle,
+        "waterMark" => Location::WaterMark,
+        _ => return None,
+    })
+}
+
 /// Foreground and background of a label's classification, as `#RRGGBB`; black on white without one.
 pub fn colors(policy: &Policy, label: &Label) -> (&'static str, String) {
     let class = label

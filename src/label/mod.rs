@@ -15,6 +15,7 @@
 )]
 
 pub mod access;
+pub mod cases;
 mod category;
 pub mod clearance;
 pub mod der;
@@ -26,6 +27,8 @@ mod policy;
 mod reason;
 mod spif;
 mod spif_fields;
+mod spif_head;
+mod spif_items;
 mod spif_link;
 pub mod validity;
 mod value;

@@ -4,22 +4,22 @@
 //! Refuses: unknown elements, attributes and values; schema versions that are not implemented.
 //! Standards: Open XML SPIF 2.0 and 2.1.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::marking::{self, Location, MarkingData, MarkingRules, Qualifier, Role};
+use super::marking::{self, MarkingRules};
 use super::policy::{
     Becomes, CategoryEquivalence, CategoryId, Class, ClassEquivalence, ClassId, EquivalentPolicy,
-    Operation, Policy, PolicyCategory, PolicyError, PolicyMark, RemoteGroup, RemoteRequirement,
-    SetEquivalence, Tag, TagId, TagSet, Warning,
+    Policy, PolicyCategory, PolicyError, PolicyMark, SetEquivalence, Tag, TagId, TagSet, Warning,
 };
 use super::spif_fields::{Fields, integer, number, object_identifier, only_text, unexpected};
+use super::spif_head::{check_root, head};
+use super::spif_items::{
+    DraftGroup, DraftRequirement, children, group, marking_data, no_children, qualifiers,
+    remote_requirement, remote_requirements, requirement,
+};
 use super::spif_link;
 use super::value::Kind;
 use super::xml::{self, Node, Place, Problem};
-
-const NAMESPACE: &str = "http://www.xmlspif.org/spif";
-/// The misspelling that some published files have.
-const MISSPELT_NAMESPACE: &str = "http://www.xmslpif.org/spif";
 
 pub(super) fn read(octets: &[u8], file: &str) -> Result<Policy, PolicyError> {
     let in_file = |problem: Problem| PolicyError {
@@ -47,20 +47,6 @@ pub(super) struct Draft {
 pub(super) enum Owner {
     Class(ClassId),
     Category(CategoryId),
-}
-
-pub(super) struct DraftRequirement {
-    pub(super) operation: Operation,
-    pub(super) groups: Vec<DraftGroup>,
-    pub(super) place: Place,
-}
-
-pub(super) struct DraftGroup {
-    pub(super) tag_set: String,
-    pub(super) kind: Kind,
-    /// `None`: every category of the tag set and kind.
-    pub(super) value: Option<u64>,
-    pub(super) place: Place,
 }
 
 impl Draft {
@@ -114,7 +100,7 @@ impl Draft {
         Ok(draft)
     }
 
-    fn policy_id(&mut self, node: &Node) -> Result<MarkingRules, Problem> {
+    pub(super) fn policy_id(&mut self, node: &Node) -> Result<MarkingRules, Problem> {
         let fields = Fields::of(node);
         fields.name()?;
         fields.oid("id")?;
@@ -516,329 +502,4 @@ impl Draft {
         self.policy.privacy_marks = Some(marks);
         Ok(())
     }
-}
-
-fn check_root(root: &Node, warnings: &mut Vec<Warning>) -> Result<(), Problem> {
-    if root.name != "SPIF" {
-        let text = format!("the root element is <{}>, not <SPIF>", root.name);
-        return Err(Problem::new(root.place, text));
-    }
-    match root.namespace.as_str() {
-        NAMESPACE => Ok(()),
-        "" | MISSPELT_NAMESPACE => {
-            let text = format!("the namespace should be {NAMESPACE}");
-            warnings.push(Warning {
-                place: root.place,
-                text,
-            });
-            Ok(())
-        }
-        other => {
-            let text = format!("the namespace is {other}, it should be {NAMESPACE}");
-            Err(Problem::new(root.place, text))
-        }
-    }
-}
-
-fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Result<Draft, Problem> {
-    let fields = Fields::of(root);
-    match fields.text("schemaVersion") {
-        Some("1.0" | "2.0" | "2.1") => {}
-        Some("3.0") => {
-            let text = "schemaVersion 3.0 is not implemented yet; use a 2.0 or 2.1 file";
-            return Err(Problem::new(fields.place("schemaVersion"), text));
-        }
-        Some(other) => {
-            let text = format!("schemaVersion \"{other}\" is not known; expected 1.0, 2.0 or 2.1");
-            return Err(Problem::new(fields.place("schemaVersion"), text));
-        }
-        None => {
-            let text = "the attribute schemaVersion is missing; read as 2.0".to_owned();
-            warnings.push(Warning {
-                place: root.place,
-                text,
-            });
-        }
-    }
-    for name in ["creationDate", "originatorDN", "keyIdentifier"] {
-        if fields.text(name).is_none() {
-            let text = format!("the attribute {name} is missing");
-            warnings.push(Warning {
-                place: root.place,
-                text,
-            });
-        }
-    }
-    for name in ["privilegeId", "rbacId"] {
-        if fields
-            .parse(name, "an object identifier", object_identifier)?
-            .is_none()
-        {
-            let text = format!("the attribute {name} is missing");
-            warnings.push(Warning {
-                place: root.place,
-                text,
-            });
-        }
-    }
-    let version = fields
-        .parse("version", "a whole number", number)?
-        .unwrap_or(1);
-    let window = fields.window()?;
-    fields.text("userRefURI");
-    fields.text("docRefURI");
-    let created = fields.text("creationDate").map(str::to_owned);
-    fields.finish()?;
-    let Some(identity) =
-        children(root, &root.namespace)?.find(|node| node.name == "securityPolicyId")
-    else {
-        return Err(Problem::new(
-            root.place,
-            "<SPIF> needs <securityPolicyId name id>",
-        ));
-    };
-    let fields = Fields::of(identity);
-    let policy = Policy {
-        file: file.to_owned(),
-        place: identity.place,
-        oid: fields.oid("id")?,
-        name: fields.name()?,
-        version,
-        created,
-        window,
-        classes: Vec::new(),
-        tag_sets: Vec::new(),
-        tags: Vec::new(),
-        categories: Vec::new(),
-        privacy_marks: None,
-        equivalents: Vec::new(),
-        marking: MarkingRules::default(),
-        class_marking: MarkingRules::default(),
-        warnings,
-        class_by_value: HashMap::new(),
-        category_by_value: HashMap::new(),
-    };
-    let mut draft = Draft {
-        policy,
-        requirements: Vec::new(),
-        excluded_categories: Vec::new(),
-        excluded_classes: Vec::new(),
-        required_classes: Vec::new(),
-    };
-    draft.policy.marking = draft.policy_id(identity)?;
-    Ok(draft)
-}
-
-/// The child elements; text between them is refused, and so are foreign elements.
-fn children<'a>(
-    node: &'a Node,
-    namespace: &str,
-) -> Result<impl Iterator<Item = &'a Node> + use<'a>, Problem> {
-    if !node.text.trim().is_empty() {
-        let text = format!("there is stray text in <{}>", node.name);
-        return Err(Problem::new(node.place, text));
-    }
-    if let Some(child) = node
-        .children
-        .iter()
-        .find(|child| child.namespace != namespace)
-    {
-        let text = format!("<{}> is in the namespace {:?}", child.name, child.namespace);
-        return Err(Problem::new(child.place, text));
-    }
-    Ok(node.children.iter())
-}
-
-fn no_children(node: &Node) -> Result<(), Problem> {
-    match children(node, &node.namespace)?.next() {
-        None => Ok(()),
-        Some(child) => Err(unexpected(child, &node.name, "nothing")),
-    }
-}
-
-fn operation(fields: &Fields<'_>) -> Result<Operation, Problem> {
-    fields.parse_required(
-        "operation",
-        "onlyOne, oneOrMore or all",
-        |text| match text {
-            "onlyOne" => Some(Operation::OnlyOne),
-            "oneOrMore" => Some(Operation::OneOrMore),
-            "all" => Some(Operation::All),
-            _ => None,
-        },
-    )
-}
-
-fn requirement(node: &Node) -> Result<DraftRequirement, Problem> {
-    let fields = Fields::of(node);
-    let operation = operation(&fields)?;
-    fields.finish()?;
-    let mut groups = Vec::new();
-    for child in children(node, &node.namespace)? {
-        if child.name != "categoryGroup" {
-            return Err(unexpected(child, &node.name, "categoryGroup"));
-        }
-        groups.push(group(child)?);
-    }
-    if groups.is_empty() {
-        let text = "a requirement without <categoryGroup> can never hold";
-        return Err(Problem::new(node.place, text));
-    }
-    Ok(DraftRequirement {
-        operation,
-        groups,
-        place: node.place,
-    })
-}
-
-fn group(node: &Node) -> Result<DraftGroup, Problem> {
-    let fields = Fields::of(node);
-    let tag_set = fields.required("tagSetRef")?.to_owned();
-    let Some(kind) = fields.kind()? else {
-        let text = "a group of tagType=\"notApplicable\" can never match";
-        return Err(Problem::new(fields.place("tagType"), text));
-    };
-    let value = fields.parse("lacv", "a whole number", number)?;
-    let all = fields.boolean("all")?;
-    if value.is_some() && all {
-        return Err(Problem::new(
-            node.place,
-            "write either lacv or all=\"true\", not both",
-        ));
-    }
-    if value.is_none() && !all && fields.text("all").is_some() {
-        return Err(Problem::new(
-            node.place,
-            "all=\"false\" without lacv matches nothing",
-        ));
-    }
-    fields.finish()?;
-    no_children(node)?;
-    Ok(DraftGroup {
-        tag_set,
-        kind,
-        value,
-        place: node.place,
-    })
-}
-
-fn remote_requirements(node: &Node) -> Result<Vec<RemoteRequirement>, Problem> {
-    let mut required = Vec::new();
-    for child in children(node, &node.namespace)? {
-        if child.name != "requiredCategory" {
-            return Err(unexpected(child, &node.name, "requiredCategory"));
-        }
-        required.push(remote_requirement(child)?);
-    }
-    Ok(required)
-}
-
-/// As [`requirement`], but about the categories of another policy.
-fn remote_requirement(node: &Node) -> Result<RemoteRequirement, Problem> {
-    let DraftRequirement {
-        operation,
-        groups,
-        place,
-    } = requirement(node)?;
-    let groups = groups
-        .into_iter()
-        .map(|group| RemoteGroup {
-            tag_set: group.tag_set,
-            kind: group.kind,
-            value: group.value,
-        })
-        .collect();
-    Ok(RemoteRequirement {
-        operation,
-        groups,
-        place,
-    })
-}
-
-fn marking_data(node: &Node) -> Result<MarkingData, Problem> {
-    let fields = Fields::of(node);
-    let mut data = MarkingData {
-        language: fields.language(),
-        phrase: fields.text("phrase").map(str::to_owned),
-        ..MarkingData::default()
-    };
-    fields.finish()?;
-    for child in children(node, &node.namespace)? {
-        if child.name != "code" {
-            return Err(unexpected(child, &node.name, "code"));
-        }
-        match only_text(child)? {
-            "noNameDisplay" => data.no_name = true,
-            "noMarkingDisplay" => data.no_marking = true,
-            "suppressClassName" => data.suppress_class = true,
-            "replacePolicy" => data.replace_policy = true,
-            code => match locations(code) {
-                Some(locations) => data.locations.extend(locations),
-                None => {
-                    let text = format!("\"{code}\" is not a marking code");
-                    return Err(Problem::new(child.place, text));
-                }
-            },
-        }
-    }
-    Ok(data)
-}
-
-fn locations(code: &str) -> Option<Vec<Location>> {
-    Some(vec![match code {
-        "pageTop" => Location::PageTop,
-        "pageBottom" => Location::PageBottom,
-        "pageTopBottom" => return Some(vec![Location::PageTop, Location::PageBottom]),
-        "documentStart" => Location::DocumentStart,
-        "documentEnd" => Location::DocumentEnd,
-        "firstLineOfText" => Location::FirstLineOfText,
-        "lastLineOfText" => Location::LastLineOfText,
-        "subject" => Location::Subject,
-        "xHeader" => Location::XHeader,
-        "portionMarking" => Location::Portion,
-        "inputTitle" => Location::InputTitle,
-        "waterMark" => Location::WaterMark,
-        _ => return None,
-    }])
-}
-
-fn qualifiers(node: &Node, warnings: &mut Vec<Warning>) -> Result<Vec<Qualifier>, Problem> {
-    let fields = Fields::of(node);
-    fields.parse("markingCode", "a marking code", locations)?;
-    if fields.parse("code", "a marking code", locations)?.is_some() {
-        let text = "the attribute code should be markingCode".to_owned();
-        warnings.push(Warning {
-            place: fields.place("code"),
-            text,
-        });
-    }
-    let outer_language = fields.language();
-    fields.finish()?;
-    let mut found = Vec::new();
-    for child in children(node, &node.namespace)? {
-        if child.name != "qualifier" {
-            return Err(unexpected(child, &node.name, "qualifier"));
-        }
-        let fields = Fields::of(child);
-        let role = fields.parse_required(
-            "qualifierCode",
-            "prefix, suffix or separator",
-            |text| match text {
-                "prefix" => Some(Role::Prefix),
-                "suffix" => Some(Role::Suffix),
-                "separator" => Some(Role::Separator),
-                _ => None,
-            },
-        )?;
-        let text = fields.required("markingQualifier")?.to_owned();
-        let language = fields.language().or_else(|| outer_language.clone());
-        fields.finish()?;
-        no_children(child)?;
-        found.push(Qualifier {
-            language,
-            role,
-            text,
-        });
-    }
-    Ok(found)
 }

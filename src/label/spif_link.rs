@@ -10,7 +10,8 @@ use const_oid::ObjectIdentifier;
 
 use super::der::BIT_LIMIT;
 use super::policy::{CategoryId, ClassId, Group, Policy, Requirement, Warning};
-use super::spif::{Draft, DraftGroup, Owner};
+use super::spif::{Draft, Owner};
+use super::spif_items::DraftGroup;
 use super::value::Kind;
 use super::xml::{Place, Problem};
 
