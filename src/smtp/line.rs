@@ -154,10 +154,12 @@ enum At {
 
 impl Data {
     /// A reader for a message of at most `size_limit` octets with lines of at most `line_limit`
-    /// octets without CRLF.
-    pub fn new(size_limit: usize, line_limit: usize) -> Self {
+    /// octets without CRLF. The size that the client declared only saves copying: it is believed
+    /// up to 1 MiB.
+    pub fn new(size_limit: usize, line_limit: usize, declared: Option<u64>) -> Self {
+        let declared = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX);
         Self {
-            message: Vec::new(),
+            message: Vec::with_capacity(declared.min(size_limit).min(1 << 20)),
             at: At::LineStart,
             fault: None,
             size_limit,
@@ -305,7 +307,7 @@ mod tests {
     use super::*;
 
     fn unstuff(stream: &[u8]) -> (usize, Progress, Result<Vec<u8>, DataFault>) {
-        let mut data = Data::new(1000, 998);
+        let mut data = Data::new(1000, 998, None);
         let (used, progress) = data.feed(stream);
         (used, progress, data.finish())
     }
@@ -349,14 +351,14 @@ mod tests {
 
     #[test]
     fn limits_of_size_and_line_hold_and_the_end_is_still_found() {
-        let mut data = Data::new(10, 5);
+        let mut data = Data::new(10, 5, None);
         let stream = b"abc\r\nabc\r\nabc\r\n.\r\n";
         assert_eq!(data.feed(stream), (stream.len(), Progress::Ended));
         assert_eq!(data.finish(), Err(DataFault::TooLarge));
-        let mut data = Data::new(100, 5);
+        let mut data = Data::new(100, 5, None);
         assert_eq!(data.feed(b"abcdef\r\n.\r\n").1, Progress::Ended);
         assert_eq!(data.finish(), Err(DataFault::LongLine));
-        let mut data = Data::new(10, 5);
+        let mut data = Data::new(10, 5, None);
         assert_eq!(data.feed(&vec![b'a'; 2 << 20]).1, Progress::Hopeless);
         assert!(stuff(b"abcdef\r\n", 5).is_err());
         assert_eq!(stuff(b"abc", 5).unwrap_err().kind, LineProblem::Unended);

@@ -16,6 +16,7 @@
 )]
 
 pub mod command;
+pub mod dialogue;
 pub mod line;
 pub mod reply;
 pub mod session;

@@ -154,6 +154,7 @@ impl Session {
     }
 
     /// What to do next. Call it until it says `NeedInput` or `Close`.
+    #[expect(clippy::should_implement_trait, reason = "steps never run out")]
     pub fn next(&mut self) -> Step {
         loop {
             if let Some(step) = self.pending.take() {
@@ -318,7 +319,8 @@ impl Session {
             Command::Data => {
                 let size = usize::try_from(self.settings.size_limit).unwrap_or(usize::MAX);
                 let lines = self.settings.line_limit;
-                self.state = State::Data(Data::new(size, lines));
+                let declared = self.envelope.as_ref().and_then(|e| e.declared_size);
+                self.state = State::Data(Data::new(size, lines, declared));
                 self.reply(&Reply::plain(354, "end with CRLF . CRLF"));
             }
             Command::Rset => {
