@@ -24,6 +24,8 @@ pub mod aws_lc;
 pub mod ber;
 pub mod certificate;
 pub mod cms;
+#[cfg(test)]
+mod differential;
 pub mod ess;
 pub mod keys;
 pub mod lab;
