@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use ravelin::label::{
     Categories, Category, Clearance, Direction, Kind, Label, Location, ObjectIdentifier, Policies,
-    Policy, authorize, cases, clearance, ess, marking, translate,
+    Policy, authorize, cases, clearance, ess, marking, naming, translate,
     validity::{self, Mode},
 };
 
@@ -76,8 +76,8 @@ fn a_wrong_case_fails() {
 fn reasons_name_the_element_and_the_public_sentence_tells_nothing() {
     let policies = own_policies();
     let alder = policies.by_name("ALDER").unwrap();
-    let label = cases::read_label(alder, "SECRET; Codeword: BEACON").unwrap();
-    let holder = cases::read_clearance(alder, "RESTRICTED; Codeword: ANCHOR").unwrap();
+    let label = naming::parse_label(alder, "SECRET; Codeword: BEACON").unwrap();
+    let holder = naming::parse_clearance(alder, "RESTRICTED; Codeword: ANCHOR").unwrap();
     let access = authorize(alder, &label, &holder, at());
     assert!(!access.permit);
     let ids: Vec<&str> = access.reasons.iter().map(|reason| reason.id).collect();
@@ -101,12 +101,37 @@ fn reasons_name_the_element_and_the_public_sentence_tells_nothing() {
 }
 
 #[test]
+fn the_text_form_goes_both_ways() {
+    let policies = own_policies();
+    let alder = policies.by_name("ALDER").unwrap();
+    let text = "SECRET; Releasable To: ALDER, BIRCH; Codeword: ANCHOR; Handling: STAFF";
+    let label = naming::parse_label(alder, text).unwrap();
+    assert_eq!(naming::write_label(alder, &label), text);
+    let holder =
+        naming::parse_clearance(alder, "restricted..secret; releasable to: cedar").unwrap();
+    let text = "RESTRICTED, CONFIDENTIAL, SECRET; Releasable To: CEDAR";
+    assert_eq!(naming::write_clearance(alder, &holder), text);
+    for wrong in [
+        "SECRT",
+        "",
+        "SECRET; Codeword",
+        "SECRET; Codewort: ANCHOR",
+        "SECRET; Codeword: ANCOR",
+    ] {
+        assert!(naming::parse_label(alder, wrong).is_err(), "{wrong}");
+    }
+    for wrong in ["SECRET..RESTRICTED", "SECRET; Handling: STAFF", "", "A..B"] {
+        assert!(naming::parse_clearance(alder, wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn whatever_is_missing_or_unknown_denies() {
     use ravelin::label::access::judge;
     let policies = own_policies();
     let alder = policies.by_name("ALDER").unwrap();
-    let label = cases::read_label(alder, "SECRET").unwrap();
-    let all = cases::read_clearance(alder, "UNCLASSIFIED..TOP SECRET").unwrap();
+    let label = naming::parse_label(alder, "SECRET").unwrap();
+    let all = naming::parse_clearance(alder, "UNCLASSIFIED..TOP SECRET").unwrap();
     assert!(judge(&policies, Some(&label), std::slice::from_ref(&all), at()).permit);
     let unknown_policy = Label {
         policy: Some(oid("1.3.6.1.4.1.32473.9")),
@@ -330,9 +355,9 @@ fn windows_and_obsolete_values() {
             "notAfter=\"2027-12-31T00:00:00\" keyIdentifier",
         );
     let policy = Policy::from_spif(text.as_bytes(), "w").unwrap();
-    let holder = cases::read_clearance(&policy, "SECRET").unwrap();
-    let staff = cases::read_label(&policy, "SECRET; Handling: STAFF").unwrap();
-    let desk = cases::read_label(&policy, "SECRET; Handling: DESK COPY").unwrap();
+    let holder = naming::parse_clearance(&policy, "SECRET").unwrap();
+    let staff = naming::parse_label(&policy, "SECRET; Handling: STAFF").unwrap();
+    let desk = naming::parse_label(&policy, "SECRET; Handling: DESK COPY").unwrap();
     let early = "2025-12-31T23:59:59Z".parse().unwrap();
     let late = "2028-01-01T00:00:00Z".parse().unwrap();
     assert!(authorize(&policy, &staff, &holder, at()).permit);
@@ -359,7 +384,8 @@ fn translation_shows_each_step_and_never_merges_groups() {
         policies.by_name("ALDER").unwrap(),
         policies.by_name("BIRCH").unwrap(),
     );
-    let label = cases::read_label(alder, "SECRET; Codeword: ANCHOR; Handling: DESK COPY").unwrap();
+    let label =
+        naming::parse_label(alder, "SECRET; Codeword: ANCHOR; Handling: DESK COPY").unwrap();
     let out = translate(alder, birch, &label, Direction::Outbound, at()).unwrap();
     assert_eq!(out.trace.len(), 3);
     assert_eq!(out.downgrades().count(), 0);
@@ -370,7 +396,7 @@ fn translation_shows_each_step_and_never_merges_groups() {
          tagSetId=\"1.3.6.1.4.1.32473.2.1.2\" tagType=\"restrictive\" lacv=\"\" applied=\"encrypt\" action=\"discard\"/>",
     );
     let lax = Policy::from_spif(discards.as_bytes(), "lax").unwrap();
-    let label = cases::read_label(&lax, "SECRET; Codeword: BEACON").unwrap();
+    let label = naming::parse_label(&lax, "SECRET; Codeword: BEACON").unwrap();
     let out = translate(&lax, birch, &label, Direction::Outbound, at()).unwrap();
     assert_eq!(out.downgrades().count(), 1);
     // A restrictive value may not become an informative one.
@@ -379,7 +405,7 @@ fn translation_shows_each_step_and_never_merges_groups() {
         "tagSetId=\"1.3.6.1.4.1.32473.2.1.3\"\n                                    tagType=\"tagType7\" lacv=\"3\"",
     );
     let weaker = Policy::from_spif(weaker.as_bytes(), "weaker").unwrap();
-    let label = cases::read_label(&weaker, "SECRET; Codeword: ANCHOR").unwrap();
+    let label = naming::parse_label(&weaker, "SECRET; Codeword: ANCHOR").unwrap();
     let error = translate(&weaker, birch, &label, Direction::Outbound, at()).unwrap_err();
     assert_eq!(error.reasons[0].id, "translation.weaker-kind");
 }
@@ -933,6 +959,63 @@ proptest! {
             let out = little.tags[tag].1[usize::try_from(value).unwrap()].is_some();
             prop_assert!(out || before == after);
         }
+    }
+
+    #[test]
+    fn translation_keeps_the_meaning(
+        class in 1u64..=6,
+        rel in prop::collection::btree_set(1u64..=3, 0..4),
+        code in prop::collection::btree_set(0u64..=1, 0..3),
+        hand in prop::collection::btree_set(0u64..=1, 0..3),
+        holder_rel in prop::collection::btree_set(1u64..=3, 0..4),
+        holder_code in prop::bool::ANY,
+        top in 0u64..=4,
+    ) {
+        let policies = own_policies();
+        let (alder, birch) = (policies.by_name("ALDER").unwrap(), policies.by_name("BIRCH").unwrap());
+        let mut label = Label::new(alder.oid(), class);
+        let parts = [(Kind::EnumeratedPermissive, &rel), (Kind::Restrictive, &code), (Kind::Informative, &hand)];
+        for (at, (kind, values)) in (1..).zip(parts) {
+            let tag_set = oid(&format!("1.3.6.1.4.1.32473.1.1.{at}"));
+            label.categories.add(Category::new(tag_set, kind, values.iter().copied())).unwrap();
+        }
+        let Ok(out) = translate(alder, birch, &label, Direction::Outbound, at()) else {
+            let invalid = !validity::check(alder, &label, at(), Mode::Reception).is_empty();
+            prop_assert!(invalid || class == 5 || code.contains(&1));
+            return Ok(());
+        };
+        // There and back: the same but for the desk copy mark.
+        let back = translate(birch, alder, &out.label, Direction::Inbound, at()).unwrap();
+        let mut wanted = label.clone();
+        wanted.categories = Categories::default();
+        for category in &label.categories {
+            for value in &category.values {
+                if !(category.kind == Kind::Informative && *value == 1) {
+                    wanted.categories.insert(category.tag_set, category.kind, *value);
+                }
+            }
+        }
+        prop_assert_eq!(back.label, wanted);
+        // A holder of the equal clearance is decided alike.
+        let mut here = Clearance::nothing(alder.oid());
+        let mut there = Clearance::nothing(birch.oid());
+        for (alder_class, birch_class) in [(1, 1), (2, 6), (3, 7), (4, 8)].into_iter().filter(|(class, _)| *class <= top) {
+            here.classifications.insert(alder_class);
+            there.classifications.insert(birch_class);
+        }
+        for value in holder_rel {
+            let other = [21, 20, 22][usize::try_from(value).unwrap() - 1];
+            here.categories.insert(oid("1.3.6.1.4.1.32473.1.1.1"), Kind::EnumeratedPermissive, value);
+            there.categories.insert(oid("1.3.6.1.4.1.32473.2.1.1"), Kind::EnumeratedPermissive, other);
+        }
+        if holder_code {
+            here.categories.insert(oid("1.3.6.1.4.1.32473.1.1.2"), Kind::Restrictive, 0);
+            there.categories.insert(oid("1.3.6.1.4.1.32473.2.1.2"), Kind::Restrictive, 4);
+        }
+        prop_assert_eq!(
+            authorize(alder, &label, &here, at()).permit,
+            authorize(birch, &out.label, &there, at()).permit
+        );
     }
 
     #[test]

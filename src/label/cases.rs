@@ -12,8 +12,7 @@
 //! from BIRCH HIDDEN             | SECRET
 //! at 2026-06-01T00:00:00Z       (the time for the lines that follow)
 //! ```
-//! A label is `CLASSIFICATION; TAG SET: CATEGORY, CATEGORY; ...`; in a clearance the first part is a list
-//! of classifications and `A..B` is every class from A to B by hierarchy, or `none`.
+//! Labels and clearances are in the text form of [`naming`].
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -220,69 +219,12 @@ pub fn run(policy: &Policy, others: &Policies, case: &Case) -> Result<(), String
     }
 }
 
-/// A label from an expression such as `SECRET; Releasable To: ALDER, BIRCH`.
-///
-/// # Errors
-/// When a name is unknown, or a part is not `TAG SET: CATEGORY, ...`.
-pub fn read_label(policy: &Policy, text: &str) -> Result<Label, String> {
-    let (classification, categories) = parts(text)?;
-    naming::label(policy, classification, &categories).map_err(|error| error.to_string())
+fn read_label(policy: &Policy, text: &str) -> Result<Label, String> {
+    naming::parse_label(policy, text).map_err(|error| error.to_string())
 }
 
-/// A clearance from an expression such as `UNCLASSIFIED..SECRET; Releasable To: ALDER`.
-///
-/// # Errors
-/// When a name is unknown, or a part is not `TAG SET: CATEGORY, ...`.
-pub fn read_clearance(policy: &Policy, text: &str) -> Result<Clearance, String> {
-    let (list, categories) = parts(text)?;
-    let mut names: Vec<&str> = Vec::new();
-    for item in list
-        .split(',')
-        .map(str::trim)
-        .filter(|item| *item != "none")
-    {
-        match item.split_once("..") {
-            None => names.push(item),
-            Some((first, last)) => names.extend(range(policy, first.trim(), last.trim())?),
-        }
-    }
-    naming::clearance(policy, &names, &categories).map_err(|error| error.to_string())
-}
-
-fn range<'a>(policy: &'a Policy, first: &str, last: &str) -> Result<Vec<&'a str>, String> {
-    let rank = |name: &str| {
-        let class = policy
-            .classes
-            .iter()
-            .find(|class| class.name.eq_ignore_ascii_case(name));
-        class
-            .map(|class| class.hierarchy)
-            .ok_or_else(|| format!("no classification {name}"))
-    };
-    let (low, high) = (rank(first)?, rank(last)?);
-    if low > high {
-        return Err(format!("{first} is above {last}"));
-    }
-    let within = policy
-        .classes
-        .iter()
-        .filter(|class| (low..=high).contains(&class.hierarchy));
-    Ok(within.map(|class| class.name.as_str()).collect())
-}
-
-type Parts<'a> = (&'a str, Vec<(&'a str, &'a str)>);
-
-fn parts(text: &str) -> Result<Parts<'_>, String> {
-    let mut parts = text.split(';').map(str::trim);
-    let first = parts.next().unwrap_or_default();
-    let mut categories = Vec::new();
-    for part in parts {
-        let Some((tag_set, names)) = part.split_once(':') else {
-            return Err(format!("\"{part}\" should be TAG SET: CATEGORY, CATEGORY"));
-        };
-        categories.extend(names.split(',').map(|name| (tag_set.trim(), name.trim())));
-    }
-    Ok((first, categories))
+fn read_clearance(policy: &Policy, text: &str) -> Result<Clearance, String> {
+    naming::parse_clearance(policy, text).map_err(|error| error.to_string())
 }
 
 fn question(line: &str) -> Result<Question, String> {

@@ -279,9 +279,13 @@ impl Work<'_> {
                             && entry.applied.inbound()
                             && entry.becomes == wanted
                     })
-                    .map(|(local, entry)| Entry {
-                        place: entry.place,
-                        target: self.wire_value(local),
+                    // A local category without a wire form is no target, and no discard either.
+                    .filter_map(|(local, entry)| {
+                        let target = Some(self.wire_value(local)?);
+                        Some(Entry {
+                            place: entry.place,
+                            target,
+                        })
                     })
                     .collect();
                 if entries.len() > 1 && entry.kind.is_permissive() {

@@ -1,4 +1,7 @@
-//! Duty: labels and clearances from the names that people use.
+//! Duty: labels and clearances from the names that people use, and back.
+//!
+//! The text form of a label is `SECRET; Releasable To: ALDER, BIRCH; Codeword: ANCHOR`; in a clearance the
+//! first part is a list of classifications, `UNCLASSIFIED..SECRET` (by hierarchy) or `none`.
 //! Promises: names match without regard to ASCII case; what comes out uses only values of the policy.
 //! Refuses: a name that the policy does not have, or that means two values.
 //! Standards: Open XML SPIF 2.1 (names are unique per tag set and presented kind).
@@ -28,6 +31,17 @@ pub enum NamingError {
         tag_set: String,
         /// The category as asked for.
         category: String,
+    },
+    /// A part of a text form that is not `TAG SET: CATEGORY, CATEGORY`.
+    #[error("\"{0}\" should be written TAG SET: CATEGORY, CATEGORY")]
+    Malformed(String),
+    /// A range of classifications whose first is above its last.
+    #[error("{first} is above {last}; write the lower classification first")]
+    Range {
+        /// The first classification.
+        first: String,
+        /// The last classification.
+        last: String,
     },
     /// No such category.
     #[error("the policy {policy} has no category {category} in {tag_set}; it has: {known}")]
@@ -100,6 +114,117 @@ pub fn clearance(
         }
     }
     Ok(clearance)
+}
+
+/// A label from its text form, such as `SECRET; Releasable To: ALDER, BIRCH`.
+///
+/// # Errors
+/// When a name is unknown, or a part is not `TAG SET: CATEGORY, ...`.
+pub fn parse_label(policy: &Policy, text: &str) -> Result<Label, NamingError> {
+    let (classification, categories) = parts(text)?;
+    label(policy, classification, &categories)
+}
+
+/// A clearance from its text form, such as `UNCLASSIFIED..SECRET; Releasable To: ALDER`.
+///
+/// # Errors
+/// When a name is unknown, or a part is not `TAG SET: CATEGORY, ...`.
+pub fn parse_clearance(policy: &Policy, text: &str) -> Result<Clearance, NamingError> {
+    let (list, categories) = parts(text)?;
+    let mut names: Vec<&str> = Vec::new();
+    if list != "none" {
+        for item in list.split(',').map(str::trim) {
+            match item.split_once("..") {
+                None => names.push(item),
+                Some((first, last)) => names.extend(range(policy, first.trim(), last.trim())?),
+            }
+        }
+    }
+    clearance(policy, &names, &categories)
+}
+
+/// The text form of a label; values that the policy does not have stand as numbers.
+pub fn write_label(policy: &Policy, label: &Label) -> String {
+    let class = label.classification.map(|value| class_name(policy, value));
+    let mut text = class.unwrap_or_else(|| "no classification".to_owned());
+    write_categories(policy, &label.categories, &mut text);
+    text
+}
+
+/// The text form of a clearance; values that the policy does not have stand as numbers.
+pub fn write_clearance(policy: &Policy, clearance: &Clearance) -> String {
+    let names = clearance
+        .classifications
+        .iter()
+        .map(|value| class_name(policy, *value));
+    let mut text = names.collect::<Vec<_>>().join(", ");
+    if text.is_empty() {
+        text.push_str("none");
+    }
+    write_categories(policy, &clearance.categories, &mut text);
+    text
+}
+
+fn class_name(policy: &Policy, value: u64) -> String {
+    policy
+        .classification_name(value)
+        .map_or_else(|| format!("?{value}"), str::to_owned)
+}
+
+fn write_categories(policy: &Policy, categories: &Categories, text: &mut String) {
+    for entry in categories {
+        let set = policy.tag_sets.iter().find(|set| set.oid == entry.tag_set);
+        let set = set.map_or_else(
+            || format!("?{} {}", entry.tag_set, entry.kind),
+            |set| set.name.clone(),
+        );
+        let values = entry.values.iter().map(|value| {
+            let names = policy.category_names(&entry.tag_set, entry.kind, *value);
+            names.map_or_else(|| format!("?{value}"), |(_, _, name)| name.to_owned())
+        });
+        text.push_str(&format!(
+            "; {set}: {}",
+            values.collect::<Vec<_>>().join(", ")
+        ));
+    }
+}
+
+fn range<'a>(policy: &'a Policy, first: &str, last: &str) -> Result<Vec<&'a str>, NamingError> {
+    let rank = |name: &str| {
+        let id = policy.class_id(class(policy, name)?);
+        Ok(id
+            .and_then(|id| policy.class(id))
+            .map(|class| class.hierarchy)
+            .unwrap_or_default())
+    };
+    let (low, high) = (rank(first)?, rank(last)?);
+    if low > high {
+        return Err(NamingError::Range {
+            first: first.to_owned(),
+            last: last.to_owned(),
+        });
+    }
+    let within = policy
+        .classes
+        .iter()
+        .filter(|class| (low..=high).contains(&class.hierarchy));
+    Ok(within.map(|class| class.name.as_str()).collect())
+}
+
+/// The first part, and the (tag set, category) pairs of the others.
+type Parts<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+
+fn parts(text: &str) -> Result<Parts<'_>, NamingError> {
+    let mut parts = text.split(';').map(str::trim);
+    let first = parts.next().unwrap_or_default();
+    let mut categories = Vec::new();
+    for part in parts {
+        let Some((tag_set, names)) = part.split_once(':') else {
+            return Err(NamingError::Malformed(part.to_owned()));
+        };
+        categories.extend(names.split(',').map(|name| (tag_set.trim(), name.trim())));
+    }
+    Ok((first, categories))
 }
 
 fn class(policy: &Policy, name: &str) -> Result<u64, NamingError> {
