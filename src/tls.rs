@@ -1,1 +1,161 @@
-//! Under construction.
+//! TLS configurations and peer identity, both directions.
+//!
+//! Promises: TLS 1.2 with AEAD and TLS 1.3 only. A client certificate is asked for and verified, and
+//! then SMTP decides (a handshake that fails tells nobody why). Who a peer is, its certificate says
+//! and `[[subject]]` and `[[link]]` name; path and revocation are checked by our own trust store,
+//! beyond what the handshake does.
+//! Standards: RFC 8446, RFC 3207, RFC 9325.
+
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::clock::Timestamp;
+use crate::config::{Config, Link};
+use crate::crypto::certificate::Certificate;
+use crate::crypto::keys::Identity as Key;
+use crate::crypto::trust::{Purpose, TrustStore};
+use crate::message::address::Address;
+use crate::message::envelope::Identity;
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A key that cannot be used, such as one that stays in a token.
+    #[error("the TLS key must be a software key")]
+    Key,
+    /// A peer name that is no DNS name or address.
+    #[error("{0:?} is not a name that a TLS peer can have")]
+    Name(String),
+    /// What the TLS library says.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn setup(error: impl std::error::Error + Send + Sync + 'static) -> TlsError {
+    TlsError::Setup(Box::new(error))
+}
+
+/// What a listener shows and asks for.
+///
+/// # Errors
+/// When the switch's TLS key or the anchors cannot be used.
+pub fn server(config: &Config) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots(&config.tls_anchors)?),
+        Arc::clone(&provider),
+    )
+    .allow_unauthenticated()
+    .build()
+    .map_err(setup)?;
+    let (chain, key) = shown(&config.keys.tls)?;
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map(Arc::new)
+        .map_err(setup)
+}
+
+/// What a client with `identity` shows to a server that `trust` vouches for.
+///
+/// # Errors
+/// When the key or the anchors cannot be used.
+pub fn client(identity: &Key, trust: &TrustStore) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let (chain, key) = shown(identity)?;
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .with_root_certificates(roots(trust.anchors())?)
+        .with_client_auth_cert(chain, key)
+        .map(Arc::new)
+        .map_err(setup)
+}
+
+/// The name of a server, as its certificate must show it.
+///
+/// # Errors
+/// When it is no DNS name or address.
+pub fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.into()))
+}
+
+/// Who a peer is whose handshake went well: a link's far side by its DNS name, or one of our own
+/// people by the address in the certificate. Whatever our own trust store does not confirm, with
+/// revocation, is nobody.
+pub fn identify(config: &Config, chain: &[CertificateDer<'_>], at: Timestamp) -> Identity {
+    let certificates: Vec<Certificate> = chain
+        .iter()
+        .filter_map(|der| Certificate::from_der(der).ok())
+        .collect();
+    let Some((own, extra)) = certificates.split_first() else {
+        return Identity::Nobody;
+    };
+    let trusted = |trust: &TrustStore| trust.validate(own, extra, Purpose::Client, at).is_ok();
+    let names = own.dns_names();
+    let is_far_side = |link: &&Arc<Link>| {
+        link.peer.as_ref().is_some_and(|peer| {
+            names.iter().any(|name| name.eq_ignore_ascii_case(peer)) && trusted(&link.trust)
+        })
+    };
+    if let Some(link) = config.links.iter().find(is_far_side) {
+        return Identity::Link(link.name.clone());
+    }
+    own.emails()
+        .iter()
+        .filter_map(|email| Address::parse(email).ok())
+        .find(|address| config.subjects.contains_key(address) && trusted(&config.trust))
+        .map_or(Identity::Nobody, Identity::Subject)
+}
+
+/// Confirms a server's certificate by our own trust store: path and revocation.
+///
+/// # Errors
+/// What the trust store says against it.
+pub fn confirm_server(
+    trust: &TrustStore,
+    chain: &[CertificateDer<'_>],
+    at: Timestamp,
+) -> Result<(), TlsError> {
+    let certificates: Vec<Certificate> = chain
+        .iter()
+        .filter_map(|der| Certificate::from_der(der).ok())
+        .collect();
+    let (own, extra) = certificates
+        .split_first()
+        .ok_or_else(|| TlsError::Name("a server without certificate".into()))?;
+    trust
+        .validate(own, extra, Purpose::Server, at)
+        .map(drop)
+        .map_err(setup)
+}
+
+fn roots(anchors: &[Certificate]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for anchor in anchors {
+        roots
+            .add(CertificateDer::from(anchor.der().to_vec()))
+            .map_err(setup)?;
+    }
+    Ok(roots)
+}
+
+fn shown(
+    identity: &Key,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let key = identity.pkcs8_der().ok_or(TlsError::Key)?;
+    let chain = identity
+        .chain_der()
+        .into_iter()
+        .map(CertificateDer::from)
+        .collect();
+    Ok((
+        chain,
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec())),
+    ))
+}

@@ -1,1 +1,142 @@
-//! Under construction.
+//! STEP 3 of the line: may this pass, from here to there?
+//!
+//! Duty: who sent it and did they sign it ([`origin`]); which label does it carry ([`labels`]); may
+//! originator, link and every recipient have it ([`access`]).
+//! Promises: [`Cleared`] is made only here; every refusal carries its grounds; what is unknown is
+//! refused; trouble with our own means (stale revocation data) is a fault, never a pass.
+
+mod access;
+mod labels;
+mod origin;
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::config::{Config, Link};
+use crate::decision::{Ground, Reason, Refusal, Stop};
+use crate::label::Label;
+use crate::message::Precedence;
+use crate::message::address::Address;
+use crate::message::military::Military;
+use crate::open::{Opened, SignerFacts};
+
+pub use access::authorize;
+pub use origin::{Origin, same_person};
+
+/// The most Received fields before we call it a loop (RFC 5321 section 6.3).
+const HOPS: usize = 50;
+
+/// A message that may go where it wants to go. Made only by [`check`].
+pub struct Cleared {
+    opened: Opened,
+    origin: Origin,
+    originator: Address,
+    label: Label,
+    military: Military,
+    precedence: Precedence,
+    routes: Vec<Route>,
+    grounds: Vec<Ground>,
+}
+
+/// The recipients behind one link.
+#[derive(Clone)]
+pub struct Route {
+    /// The link.
+    pub link: Arc<Link>,
+    /// The recipients behind it.
+    pub recipients: Vec<Address>,
+    /// The label in the far side's policy, when that is not ours.
+    pub crossing: Option<Label>,
+}
+
+impl Cleared {
+    /// The message and its layers.
+    pub const fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Who handed it in.
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The one in From, who signed it.
+    pub const fn originator(&self) -> &Address {
+        &self.originator
+    }
+
+    /// The label that counts, in the domain's own policy.
+    pub const fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// Its military header fields.
+    pub const fn military(&self) -> &Military {
+        &self.military
+    }
+
+    /// How urgent it is.
+    pub const fn precedence(&self) -> Precedence {
+        self.precedence
+    }
+
+    /// Where it goes.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Why it may.
+    pub fn grounds(&self) -> &[Ground] {
+        &self.grounds
+    }
+
+    /// The drafter's own signature: the one in the innermost signed layer.
+    pub fn drafter(&self) -> Option<&SignerFacts> {
+        let (_, signed) = self.opened.facts().drafted()?;
+        signed
+            .signers
+            .iter()
+            .find(|signer| signer.is(&self.originator))
+    }
+}
+
+/// Checks what was opened against label policy, clearances and links.
+///
+/// # Errors
+/// A refusal with its grounds, or a fault of ours.
+pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, Stop> {
+    let facts = opened.facts();
+    if facts.outer.all("Received").count() > HOPS {
+        return Err(Refusal::because(
+            Reason::MessageLoops,
+            format!("more than {HOPS} Received fields"),
+        )
+        .into());
+    }
+    let military = Military::read(facts.headers())
+        .map_err(|error| Refusal::because(Reason::MilitaryFieldMalformed, error.to_string()))?;
+    let (origin, originator) = origin::origin(config, &opened, &military)?;
+    let label = labels::label(config, &origin, facts, at)?;
+    origin::release_owed(&origin, &label, &opened, &military)?;
+    let mut grounds = Vec::new();
+    let routes = access::routes(
+        config,
+        at,
+        &origin,
+        &originator,
+        &label,
+        &opened.received().envelope().recipients,
+        &mut grounds,
+    )?;
+    let precedence = military.effective_precedence(opened.received().envelope().priority);
+    Ok(Cleared {
+        opened,
+        origin,
+        originator,
+        label,
+        military,
+        precedence,
+        routes,
+        grounds,
+    })
+}

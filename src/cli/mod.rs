@@ -1,5 +1,9 @@
 //! Under construction.
 
+pub mod compose;
+pub mod desk;
+pub mod serve;
+
 /// Runs the command line of this process.
 pub fn run() -> std::process::ExitCode {
     std::process::ExitCode::from(2)

@@ -635,16 +635,26 @@ mod tests {
                 SignatureScheme::Ecdsa(digest),
                 SignatureScheme::RsaPkcs1(digest),
                 SignatureScheme::pss(digest),
-                SignatureScheme::RsaPss { digest, salt_length: 20 },
+                SignatureScheme::RsaPss {
+                    digest,
+                    salt_length: 20,
+                },
             ] {
                 let algorithm = parse(&scheme.algorithm_der());
                 assert_eq!(SignatureScheme::from_algorithm(&algorithm), Ok(scheme));
                 assert_eq!(SignatureScheme::from_cms(&algorithm, digest), Ok(scheme));
-                let other = if digest == Digest::Sha256 { Digest::Sha512 } else { Digest::Sha256 };
+                let other = if digest == Digest::Sha256 {
+                    Digest::Sha512
+                } else {
+                    Digest::Sha256
+                };
                 assert!(SignatureScheme::from_cms(&algorithm, other).is_err());
             }
             assert_eq!(oaep_digest(&parse(&oaep_algorithm_der(digest))), Ok(digest));
-            assert_eq!(Digest::from_algorithm(&parse(&digest.algorithm_der())), Ok(digest));
+            assert_eq!(
+                Digest::from_algorithm(&parse(&digest.algorithm_der())),
+                Ok(digest)
+            );
             let derivation = KeyDerivation::X963(digest);
             assert_eq!(KeyDerivation::from_oid(&derivation.oid()), Some(derivation));
         }
@@ -681,7 +691,10 @@ mod tests {
 
     #[test]
     fn a_described_curve_is_refused() {
-        let named = parse(&tlv::sequence(&[&tlv::oid(&ID_EC), &tlv::oid(&Curve::P384.oid())]));
+        let named = parse(&tlv::sequence(&[
+            &tlv::oid(&ID_EC),
+            &tlv::oid(&Curve::P384.oid()),
+        ]));
         assert_eq!(Curve::from_algorithm(&named), Ok(Curve::P384));
         let described = parse(&tlv::sequence(&[&tlv::oid(&ID_EC), &tlv::sequence(&[])]));
         assert!(Curve::from_algorithm(&described).is_err());

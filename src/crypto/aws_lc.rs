@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::cipher::{
     AES_128, AES_192, AES_256, DecryptingKey, DecryptionContext, EncryptionContext,
     PaddedBlockEncryptingKey, UnboundCipherKey,
@@ -29,7 +29,8 @@ use aws_lc_rs::{digest, hmac, pbkdf2};
 use zeroize::Zeroizing;
 
 use super::algorithm::{
-    ContentCipher, Curve, Digest, ID_EC, ID_RSA, KeyKind, KeyWrap, Mode, SignatureScheme, rsa_public_key_der,
+    ContentCipher, Curve, Digest, ID_EC, ID_RSA, KeyKind, KeyWrap, Mode, SignatureScheme,
+    rsa_public_key_der,
 };
 use super::certificate::PublicKey;
 use super::keys::{PrivateKey, Secret, pkcs8_kind};
@@ -83,8 +84,8 @@ impl Provider for AwsLc {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), BadSignature> {
-        let key = PublicKey::from_spki(spki_der)
-            .map_err(|_| BadSignature::BadKey("it is malformed"))?;
+        let key =
+            PublicKey::from_spki(spki_der).map_err(|_| BadSignature::BadKey("it is malformed"))?;
         let (algorithm, octets): (&'static dyn VerificationAlgorithm, &[u8]) = match (scheme, &key)
         {
             (SignatureScheme::Ecdsa(digest), PublicKey::Ec(curve, point)) => {
@@ -97,14 +98,24 @@ impl Provider for AwsLc {
             (SignatureScheme::RsaPkcs1(digest), PublicKey::Rsa { der, .. }) => {
                 (rsa_verification(*digest), der)
             }
-            (SignatureScheme::RsaPss { digest, salt_length }, PublicKey::Rsa { der, .. }) => {
+            (
+                SignatureScheme::RsaPss {
+                    digest,
+                    salt_length,
+                },
+                PublicKey::Rsa { der, .. },
+            ) => {
                 match pss_verification(*digest) {
                     Some(algorithm) if *salt_length == digest.length() => (algorithm, der),
                     // aws-lc-rs fixes the salt when it is built; verification touches no secret.
                     _ => return RustCrypto.verify(spki_der, scheme, message, signature),
                 }
             }
-            _ => return Err(BadSignature::BadKey("key and scheme are of different kinds")),
+            _ => {
+                return Err(BadSignature::BadKey(
+                    "key and scheme are of different kinds",
+                ));
+            }
         };
         UnparsedPublicKey::new(algorithm, octets)
             .verify(message, signature)
@@ -131,7 +142,9 @@ impl Provider for AwsLc {
             return RustCrypto.wrap_key(wrap, kek, key);
         };
         if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey("the key-encryption key has the wrong length"));
+            return Err(CryptoError::BadKey(
+                "the key-encryption key has the wrong length",
+            ));
         }
         let mut out = vec![0; key.len().saturating_add(8)];
         let wrapped = KeyEncryptionKey::new(cipher, kek)
@@ -141,17 +154,14 @@ impl Provider for AwsLc {
         Ok(out)
     }
 
-    fn unwrap_key(
-        &self,
-        wrap: KeyWrap,
-        kek: &[u8],
-        wrapped: &[u8],
-    ) -> Result<Secret, CryptoError> {
+    fn unwrap_key(&self, wrap: KeyWrap, kek: &[u8], wrapped: &[u8]) -> Result<Secret, CryptoError> {
         let Some(cipher) = wrap_cipher(wrap) else {
             return RustCrypto.unwrap_key(wrap, kek, wrapped);
         };
         if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey("the key-encryption key has the wrong length"));
+            return Err(CryptoError::BadKey(
+                "the key-encryption key has the wrong length",
+            ));
         }
         let mut out = Zeroizing::new(vec![0; wrapped.len()]);
         let length = KeyEncryptionKey::new(cipher, kek)
@@ -172,7 +182,8 @@ impl Provider for AwsLc {
         let iv = cbc_iv(iv)?;
         let mut out = Vec::with_capacity(plaintext.len().saturating_add(16));
         out.extend_from_slice(plaintext);
-        key.less_safe_encrypt(&mut out, EncryptionContext::Iv128(iv.into())).map_err(failed)?;
+        key.less_safe_encrypt(&mut out, EncryptionContext::Iv128(iv.into()))
+            .map_err(failed)?;
         Ok(out)
     }
 
@@ -187,7 +198,8 @@ impl Provider for AwsLc {
         let key = DecryptingKey::cbc(cbc_key(cipher, key)?).map_err(failed)?;
         let iv = cbc_iv(iv)?;
         let mut out = Zeroizing::new(ciphertext.to_vec());
-        key.decrypt(&mut out, DecryptionContext::Iv128(iv.into())).map_err(failed)?;
+        key.decrypt(&mut out, DecryptionContext::Iv128(iv.into()))
+            .map_err(failed)?;
         padding::remove(&mut out)?;
         Ok(out)
     }
@@ -276,21 +288,34 @@ impl Provider for AwsLc {
         let pkcs8 = Secret::new(pkcs8_der.to_vec());
         match pkcs8_kind(pkcs8_der)? {
             (ID_EC, Some(curve)) => {
-                let pair = EcdsaKeyPair::from_pkcs8(ecdsa_signing(curve), pkcs8_der)
-                    .map_err(rejected)?;
+                let pair =
+                    EcdsaKeyPair::from_pkcs8(ecdsa_signing(curve), pkcs8_der).map_err(rejected)?;
                 let agreement = agreement::PrivateKey::from_private_key_der(ecdh(curve), pkcs8_der)
                     .map_err(rejected)?;
                 let spki = curve.public_key_der(pair.public_key().as_ref());
-                Ok(Arc::new(EcKey { curve, pair, agreement, spki, pkcs8 }))
+                Ok(Arc::new(EcKey {
+                    curve,
+                    pair,
+                    agreement,
+                    spki,
+                    pkcs8,
+                }))
             }
             (ID_RSA, _) => {
                 let pair = rsa::KeyPair::from_pkcs8(pkcs8_der).map_err(rejected)?;
                 let decrypting = PrivateDecryptingKey::from_pkcs8(pkcs8_der).map_err(rejected)?;
                 let decrypting = OaepPrivateDecryptingKey::new(decrypting).map_err(failed)?;
                 let spki = rsa_public_key_der(pair.public_key().as_ref());
-                Ok(Arc::new(RsaKey { pair, decrypting, spki, pkcs8 }))
+                Ok(Arc::new(RsaKey {
+                    pair,
+                    decrypting,
+                    spki,
+                    pkcs8,
+                }))
             }
-            _ => Err(CryptoError::Unsupported("private keys other than EC and RSA")),
+            _ => Err(CryptoError::Unsupported(
+                "private keys other than EC and RSA",
+            )),
         }
     }
 
@@ -329,7 +354,10 @@ impl PrivateKey for EcKey {
         if *scheme != SignatureScheme::Ecdsa(self.curve.digest()) {
             return Err(CryptoError::Unsupported("this scheme with this curve"));
         }
-        let signature = self.pair.sign(&SystemRandom::new(), message).map_err(failed)?;
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), message)
+            .map_err(failed)?;
         Ok(signature.as_ref().to_vec())
     }
 
@@ -363,16 +391,15 @@ impl PrivateKey for RsaKey {
             SignatureScheme::RsaPkcs1(Digest::Sha256) => &signature::RSA_PKCS1_SHA256,
             SignatureScheme::RsaPkcs1(Digest::Sha384) => &signature::RSA_PKCS1_SHA384,
             SignatureScheme::RsaPkcs1(Digest::Sha512) => &signature::RSA_PKCS1_SHA512,
-            SignatureScheme::RsaPss { digest, salt_length }
-                if *salt_length == digest.length() =>
-            {
-                match digest {
-                    Digest::Sha256 => &signature::RSA_PSS_SHA256,
-                    Digest::Sha384 => &signature::RSA_PSS_SHA384,
-                    Digest::Sha512 => &signature::RSA_PSS_SHA512,
-                    Digest::Sha1 => return Err(CryptoError::Unsupported("signing with SHA-1")),
-                }
-            }
+            SignatureScheme::RsaPss {
+                digest,
+                salt_length,
+            } if *salt_length == digest.length() => match digest {
+                Digest::Sha256 => &signature::RSA_PSS_SHA256,
+                Digest::Sha384 => &signature::RSA_PSS_SHA384,
+                Digest::Sha512 => &signature::RSA_PSS_SHA512,
+                Digest::Sha1 => return Err(CryptoError::Unsupported("signing with SHA-1")),
+            },
             _ => return Err(CryptoError::Unsupported("this scheme with an RSA key")),
         };
         let mut out = vec![0; self.pair.public_modulus_len()];
@@ -504,7 +531,8 @@ fn cbc_key(cipher: ContentCipher, key: &[u8]) -> Result<UnboundCipherKey, Crypto
 }
 
 fn cbc_iv(iv: &[u8]) -> Result<[u8; 16], CryptoError> {
-    iv.try_into().map_err(|_| CryptoError::BadKey("an initialisation vector has 16 octets"))
+    iv.try_into()
+        .map_err(|_| CryptoError::BadKey("an initialisation vector has 16 octets"))
 }
 
 fn gcm_key(cipher: ContentCipher, key: &[u8]) -> Result<UnboundKey, CryptoError> {

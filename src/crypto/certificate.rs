@@ -18,7 +18,9 @@ use x509_cert::ext::pkix as extension;
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::name::Name;
 
-use super::algorithm::{Curve, Digest, ID_EC, ID_ED25519, ID_RSA, SignatureScheme, UnknownAlgorithm};
+use super::algorithm::{
+    Curve, Digest, ID_EC, ID_ED25519, ID_RSA, SignatureScheme, UnknownAlgorithm,
+};
 use super::pem::{self, PemError};
 use super::{provider, tlv};
 use crate::clock::Timestamp;
@@ -121,7 +123,10 @@ pub enum PublicKey {
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo. Fails only where its outer structure is broken.
     pub fn from_spki(spki_der: &[u8]) -> Result<Self, CertificateError> {
-        let malformed = |source| CertificateError::Malformed { field: "public key", source };
+        let malformed = |source| CertificateError::Malformed {
+            field: "public key",
+            source,
+        };
         let spki = SubjectPublicKeyInfoRef::from_der(spki_der).map_err(malformed)?;
         let oid = spki.algorithm.oid;
         let other = Self::Other(oid);
@@ -130,7 +135,10 @@ impl PublicKey {
         };
         if oid == ID_RSA {
             return Ok(match rsa::pkcs1::RsaPublicKeyRef::from_der(key) {
-                Ok(rsa) => Self::Rsa { bits: bit_length(rsa.modulus.as_bytes()), der: key.to_vec() },
+                Ok(rsa) => Self::Rsa {
+                    bits: bit_length(rsa.modulus.as_bytes()),
+                    der: key.to_vec(),
+                },
                 Err(_) => other,
             });
         }
@@ -250,7 +258,10 @@ impl Certificate {
     /// IssuerAndSerialNumber of CMS.
     // RFC 5652 §10.2.4
     pub fn issuer_and_serial_der(&self) -> Vec<u8> {
-        tlv::sequence(&[self.issuer_der(), &tlv::element(tlv::INTEGER, &[self.serial_bytes()])])
+        tlv::sequence(&[
+            self.issuer_der(),
+            &tlv::element(tlv::INTEGER, &[self.serial_bytes()]),
+        ])
     }
 
     /// Valid from this instant.
@@ -305,7 +316,10 @@ impl Certificate {
 
     /// The extension with this identifier.
     pub fn extension(&self, oid: &ObjectIdentifier) -> Option<&Extension> {
-        self.0.extensions.iter().find(|extension| extension.oid == *oid)
+        self.0
+            .extensions
+            .iter()
+            .find(|extension| extension.oid == *oid)
     }
 
     /// Every mail address: rfc822Name, SmtpUTF8Mailbox, and emailAddress in the subject.
@@ -361,7 +375,8 @@ impl Certificate {
                 GeneralName::IpAddress(octets) => {
                     let octets = octets.as_bytes();
                     let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-                    four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+                    four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+                        .ok()
                 }
                 _ => None,
             })
@@ -396,7 +411,12 @@ impl std::hash::Hash for Certificate {
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Certificate({}, serial {})", self.subject(), self.serial_hex())
+        write!(
+            f,
+            "Certificate({}, serial {})",
+            self.subject(),
+            self.serial_hex()
+        )
     }
 }
 
@@ -421,7 +441,10 @@ fn parse(der: &[u8]) -> Result<Parsed, CertificateError> {
         inner.tlv_bytes().map_err(at("version"))?;
     }
     let serial = AnyRef::decode(&mut inner).map_err(at("serial number"))?;
-    serial.tag().assert_eq(Tag::Integer).map_err(|e| at("serial number")(e.into()))?;
+    serial
+        .tag()
+        .assert_eq(Tag::Integer)
+        .map_err(|e| at("serial number")(e.into()))?;
     let inner_algorithm = inner.tlv_bytes().map_err(at("signature algorithm"))?;
     // RFC 5280 §4.1.1.2
     if inner_algorithm != algorithm {
@@ -487,21 +510,21 @@ fn interpret(parsed: &mut Parsed) -> Result<(), CertificateError> {
                 parsed.key_usage = Some(KeyUsage::from_der(value).map_err(at("keyUsage"))?);
             }
             extension::ExtendedKeyUsage::OID => {
-                let usage = extension::ExtendedKeyUsage::from_der(value)
-                    .map_err(at("extendedKeyUsage"))?;
+                let usage =
+                    extension::ExtendedKeyUsage::from_der(value).map_err(at("extendedKeyUsage"))?;
                 parsed.extended_key_usage = Some(usage.0);
             }
             extension::BasicConstraints::OID => {
-                let constraints = extension::BasicConstraints::from_der(value)
-                    .map_err(at("basicConstraints"))?;
+                let constraints =
+                    extension::BasicConstraints::from_der(value).map_err(at("basicConstraints"))?;
                 parsed.basic_constraints = Some(BasicConstraints {
                     ca: constraints.ca,
                     path_length: constraints.path_len_constraint,
                 });
             }
             extension::SubjectAltName::OID => {
-                let names = extension::SubjectAltName::from_der(value)
-                    .map_err(at("subjectAltName"))?;
+                let names =
+                    extension::SubjectAltName::from_der(value).map_err(at("subjectAltName"))?;
                 parsed.alternative_names = names.0;
             }
             _ => {}
@@ -512,7 +535,10 @@ fn interpret(parsed: &mut Parsed) -> Result<(), CertificateError> {
 
 /// Extensions ::= SEQUENCE OF Extension, in a certificate, a CRL or a CRL entry.
 pub(crate) fn read_extensions(der: &[u8]) -> Result<Vec<Extension>, CertificateError> {
-    let malformed = |source| CertificateError::Malformed { field: "extensions", source };
+    let malformed = |source| CertificateError::Malformed {
+        field: "extensions",
+        source,
+    };
     let list = Vec::<x509_cert::ext::Extension>::from_der(der).map_err(malformed)?;
     let mut found: Vec<Extension> = Vec::with_capacity(list.len());
     for item in list {
@@ -538,13 +564,18 @@ pub(crate) fn read_time(any: AnyRef<'_>) -> der::Result<Timestamp> {
     }
     let text = std::str::from_utf8(digits).map_err(|_| error())?;
     let number = |range| -> der::Result<i16> {
-        text.get(range).and_then(|digits: &str| digits.parse().ok()).ok_or_else(error)
+        text.get(range)
+            .and_then(|digits: &str| digits.parse().ok())
+            .ok_or_else(error)
     };
     let (year, start) = match (any.tag(), text.len()) {
         // RFC 5280 §4.1.2.5.1: two digits, 1950 to 2049.
         (Tag::UtcTime, 12) => {
             let short = number(0..2)?;
-            (short.saturating_add(if short >= 50 { 1900 } else { 2000 }), 2usize)
+            (
+                short.saturating_add(if short >= 50 { 1900 } else { 2000 }),
+                2usize,
+            )
         }
         (Tag::GeneralizedTime, 14) => (number(0..4)?, 4),
         _ => return Err(error()),
@@ -579,9 +610,10 @@ pub(crate) fn sequence_of(der: &[u8]) -> der::Result<&[u8]> {
 
 fn inner_tag(any: &AnyRef<'_>) -> u8 {
     match any.tag() {
-        Tag::ContextSpecific { constructed: true, number } => {
-            0xa0 | u8::try_from(number.value()).unwrap_or(0x1f)
-        }
+        Tag::ContextSpecific {
+            constructed: true,
+            number,
+        } => 0xa0 | u8::try_from(number.value()).unwrap_or(0x1f),
         _ => 0,
     }
 }

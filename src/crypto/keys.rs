@@ -140,7 +140,9 @@ impl Identity {
     ) -> Result<Self, KeyError> {
         // Compared as keys: NULL or absent parameters make no difference.
         if PublicKey::from_spki(key.public_spki())? != *certificate.public_key() {
-            return Err(KeyError::Mismatch { subject: certificate.subject() });
+            return Err(KeyError::Mismatch {
+                subject: certificate.subject(),
+            });
         }
         let scheme = match certificate.public_key() {
             PublicKey::Ec(curve, _) => SignatureScheme::Ecdsa(curve.digest()),
@@ -149,7 +151,12 @@ impl Identity {
                 return Err(CryptoError::Unsupported("private keys other than EC and RSA").into());
             }
         };
-        Ok(Self { certificate, key, chain, scheme })
+        Ok(Self {
+            certificate,
+            key,
+            chain,
+            scheme,
+        })
     }
 
     /// From PEM text: the first certificate is the identity's own, the others are its chain.
@@ -175,14 +182,20 @@ impl Identity {
         let read = |path: &Path| {
             std::fs::read(path)
                 .map(Zeroizing::new)
-                .map_err(|source| KeyError::File { path: path.to_owned(), source })
+                .map_err(|source| KeyError::File {
+                    path: path.to_owned(),
+                    source,
+                })
         };
         let (certificate_text, key_text) = (read(certificates)?, read(key)?);
         Self::from_pem(&certificate_text, &key_text, password).map_err(|error| {
             let about_certificate =
                 matches!(error, KeyError::Certificate(_) | KeyError::NoCertificate);
             let path = if about_certificate { certificates } else { key };
-            KeyError::In { path: path.to_owned(), source: Box::new(error) }
+            KeyError::In {
+                path: path.to_owned(),
+                source: Box::new(error),
+            }
         })
     }
 
@@ -239,10 +252,7 @@ impl std::fmt::Debug for Identity {
 }
 
 /// The first private key of a PEM file.
-pub fn key_from_pem(
-    text: &[u8],
-    password: Option<&str>,
-) -> Result<Arc<dyn PrivateKey>, KeyError> {
+pub fn key_from_pem(text: &[u8], password: Option<&str>) -> Result<Arc<dyn PrivateKey>, KeyError> {
     for block in pem::blocks(text)? {
         let pkcs8 = match block.label.as_str() {
             "PRIVATE KEY" => block.der,

@@ -72,6 +72,8 @@ pub enum Usage {
     ServerAndClient,
     /// Signing messages.
     Sign,
+    /// Signing messages, and showing oneself in TLS: what people have.
+    SignAndClient,
 }
 
 /// An order for one certificate.
@@ -329,7 +331,9 @@ impl Authority {
         let usage: FlagSet<KeyUsages> = match request.usage {
             Usage::Encrypt if rsa => KeyUsages::KeyEncipherment.into(),
             Usage::Encrypt => KeyUsages::KeyAgreement.into(),
-            Usage::Sign => KeyUsages::DigitalSignature | KeyUsages::NonRepudiation,
+            Usage::Sign | Usage::SignAndClient => {
+                KeyUsages::DigitalSignature | KeyUsages::NonRepudiation
+            }
             Usage::Client | Usage::Server | Usage::ServerAndClient => {
                 KeyUsages::DigitalSignature.into()
             }
@@ -339,6 +343,7 @@ impl Authority {
             Usage::Server => vec![SERVER],
             Usage::ServerAndClient => vec![SERVER, CLIENT],
             Usage::Encrypt | Usage::Sign => vec![EMAIL_PROTECTION],
+            Usage::SignAndClient => vec![EMAIL_PROTECTION, CLIENT],
         };
         let mut names = Vec::new();
         for address in &request.emails {

@@ -52,8 +52,7 @@ pub enum PasswordError {
 // RFC 5958 §3
 pub fn open_pkcs8(der: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, PasswordError> {
     let malformed = |_| PasswordError::Malformed("not an EncryptedPrivateKeyInfo");
-    let mut reader =
-        SliceReader::new(sequence_of(der).map_err(malformed)?).map_err(malformed)?;
+    let mut reader = SliceReader::new(sequence_of(der).map_err(malformed)?).map_err(malformed)?;
     let algorithm = reader.tlv_bytes().map_err(malformed)?;
     let ciphertext = <&OctetStringRef>::decode(&mut reader).map_err(malformed)?;
     reader.finish().map_err(malformed)?;
@@ -100,7 +99,11 @@ pub(crate) fn open(
         Cipher::Aes128Cbc { iv } => (ContentCipher::Aes128Cbc, iv),
         Cipher::Aes192Cbc { iv } => (ContentCipher::Aes192Cbc, iv),
         Cipher::Aes256Cbc { iv } => (ContentCipher::Aes256Cbc, iv),
-        _ => return Err(PasswordError::Unsupported("a cipher other than AES-CBC".to_owned())),
+        _ => {
+            return Err(PasswordError::Unsupported(
+                "a cipher other than AES-CBC".to_owned(),
+            ));
+        }
     };
     let provider = provider::default();
     let key = provider.pbkdf2(
@@ -138,7 +141,10 @@ pub(crate) fn seal(plaintext: &[u8], password: &str) -> Result<(Vec<u8>, Vec<u8>
     ]);
     let parameters = tlv::sequence(&[
         &tlv::sequence(&[&tlv::oid(&PBKDF2), &derivation]),
-        &tlv::sequence(&[&tlv::oid(&cipher.oid()), &tlv::element(tlv::OCTET_STRING, &[&iv])]),
+        &tlv::sequence(&[
+            &tlv::oid(&cipher.oid()),
+            &tlv::element(tlv::OCTET_STRING, &[&iv]),
+        ]),
     ]);
     Ok((tlv::sequence(&[&tlv::oid(&PBES2), &parameters]), ciphertext))
 }
@@ -170,15 +176,24 @@ mod tests {
     fn opens_what_it_seals_and_nothing_else() {
         let sealed = seal_pkcs8(b"a key", "secret").unwrap();
         assert_eq!(open_pkcs8(&sealed, "secret").unwrap().as_slice(), b"a key");
-        assert_ne!(open_pkcs8(&sealed, "Secret").ok().as_deref(), Some(&b"a key".to_vec()));
-        assert!(matches!(open_pkcs8(b"\x30\x00", "x"), Err(PasswordError::Malformed(_))));
+        assert_ne!(
+            open_pkcs8(&sealed, "Secret").ok().as_deref(),
+            Some(&b"a key".to_vec())
+        );
+        assert!(matches!(
+            open_pkcs8(b"\x30\x00", "x"),
+            Err(PasswordError::Malformed(_))
+        ));
     }
 
     #[test]
     fn too_many_rounds_are_refused_before_they_are_run() {
         let (algorithm, ciphertext) = seal(b"a key", "secret").unwrap();
         let ours = OUR_ITERATIONS.to_der().unwrap();
-        let at = algorithm.windows(ours.len()).position(|w| w == ours).unwrap();
+        let at = algorithm
+            .windows(ours.len())
+            .position(|w| w == ours)
+            .unwrap();
         let mut costly = algorithm.clone();
         // 0x0186a0 becomes 0x7f86a0, which is below the limit; a fourth octet goes beyond it.
         costly[at + 2] = 0x7f;

@@ -36,22 +36,36 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
         let line = line.trim_ascii();
         if let Some(label) = boundary(line, b"-----BEGIN ") {
             if let Some((_, line, _)) = open {
-                return Err(PemError { line, problem: "the block has no END" });
+                return Err(PemError {
+                    line,
+                    problem: "the block has no END",
+                });
             }
             // Never grows, so that no copy of a key is left behind in freed memory.
             let body = Zeroizing::new(Vec::with_capacity(text.len()));
             open = Some((label, number, body));
         } else if let Some(end) = boundary(line, b"-----END ") {
             let Some((label, line, body)) = open.take() else {
-                return Err(PemError { line: number, problem: "END without BEGIN" });
+                return Err(PemError {
+                    line: number,
+                    problem: "END without BEGIN",
+                });
             };
             if label != end {
-                return Err(PemError { line, problem: "BEGIN and END name different things" });
+                return Err(PemError {
+                    line,
+                    problem: "BEGIN and END name different things",
+                });
             }
-            let der = STANDARD
-                .decode(body.as_slice())
-                .map_err(|_| PemError { line, problem: "the block is not base64" })?;
-            found.push(Block { label, der: Zeroizing::new(der), line });
+            let der = STANDARD.decode(body.as_slice()).map_err(|_| PemError {
+                line,
+                problem: "the block is not base64",
+            })?;
+            found.push(Block {
+                label,
+                der: Zeroizing::new(der),
+                line,
+            });
         } else if let Some((_, begin, body)) = &mut open {
             // RFC 1421 headers ("Proc-Type: 4,ENCRYPTED") mean the old encryption of PEM files.
             if line.contains(&b':') {
@@ -65,7 +79,10 @@ pub fn blocks(text: &[u8]) -> Result<Vec<Block>, PemError> {
     }
     match open {
         None => Ok(found),
-        Some((_, line, _)) => Err(PemError { line, problem: "the block has no END" }),
+        Some((_, line, _)) => Err(PemError {
+            line,
+            problem: "the block has no END",
+        }),
     }
 }
 
@@ -114,9 +131,16 @@ mod tests {
             ("-----BEGIN X-----\nA*AA\n-----END X-----\n", 1),
             ("-----BEGIN X-----\nAAAA\n-----END Y-----\n", 1),
             ("-----BEGIN X-----\n-----BEGIN X-----\n", 1),
-            ("-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END X-----\n", 1),
+            (
+                "-----BEGIN X-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END X-----\n",
+                1,
+            ),
         ] {
-            assert_eq!(blocks(text.as_bytes()).err().map(|e| e.line), Some(line), "{text}");
+            assert_eq!(
+                blocks(text.as_bytes()).err().map(|e| e.line),
+                Some(line),
+                "{text}"
+            );
         }
     }
 }

@@ -105,8 +105,7 @@ pub trait Provider: Send + Sync {
     fn wrap_key(&self, wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError>;
 
     /// Unwraps what [`Provider::wrap_key`] made.
-    fn unwrap_key(&self, wrap: KeyWrap, kek: &[u8], wrapped: &[u8])
-    -> Result<Secret, CryptoError>;
+    fn unwrap_key(&self, wrap: KeyWrap, kek: &[u8], wrapped: &[u8]) -> Result<Secret, CryptoError>;
 
     /// Encrypts with PKCS #7 padding.
     fn cbc_encrypt(
@@ -180,8 +179,7 @@ pub trait Provider: Send + Sync {
     ) -> Result<Vec<u8>, CryptoError> {
         let mut nonce = [0; GCM_NONCE];
         self.random(&mut nonce)?;
-        let sealed =
-            self.gcm_seal(ContentCipher::Aes256Gcm, key, &nonce, associated, plaintext)?;
+        let sealed = self.gcm_seal(ContentCipher::Aes256Gcm, key, &nonce, associated, plaintext)?;
         let mut out = nonce.to_vec();
         out.extend_from_slice(&sealed.ciphertext);
         out.extend_from_slice(&sealed.tag);
@@ -198,12 +196,16 @@ pub trait Provider: Send + Sync {
         let (nonce, rest) = sealed
             .split_at_checked(GCM_NONCE)
             .ok_or(CryptoError::Failed)?;
-        let body = rest
-            .len()
-            .checked_sub(GCM_TAG)
-            .ok_or(CryptoError::Failed)?;
+        let body = rest.len().checked_sub(GCM_TAG).ok_or(CryptoError::Failed)?;
         let (ciphertext, tag) = rest.split_at_checked(body).ok_or(CryptoError::Failed)?;
-        self.gcm_open(ContentCipher::Aes256Gcm, key, nonce, associated, ciphertext, tag)
+        self.gcm_open(
+            ContentCipher::Aes256Gcm,
+            key,
+            nonce,
+            associated,
+            ciphertext,
+            tag,
+        )
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use aes::cipher::consts::{U12, U13, U14, U15, U16};
 use aes::cipher::{
-    Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
-    KeyInit, KeyIvInit,
+    Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt,
+    BlockSizeUser, KeyInit, KeyIvInit,
 };
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::aead::AeadInOut;
@@ -127,8 +127,8 @@ impl Provider for RustCrypto {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), BadSignature> {
-        let key = PublicKey::from_spki(spki_der)
-            .map_err(|_| BadSignature::BadKey("it is malformed"))?;
+        let key =
+            PublicKey::from_spki(spki_der).map_err(|_| BadSignature::BadKey("it is malformed"))?;
         match (scheme, &key) {
             (SignatureScheme::Ecdsa(Digest::Sha1), _) => {
                 Err(BadSignature::Unsupported("ECDSA with SHA-1"))
@@ -155,7 +155,13 @@ impl Provider for RustCrypto {
                 })
                 .map_err(|_| BadSignature::Invalid)
             }
-            (SignatureScheme::RsaPss { digest, salt_length }, PublicKey::Rsa { bits, der }) => {
+            (
+                SignatureScheme::RsaPss {
+                    digest,
+                    salt_length,
+                },
+                PublicKey::Rsa { bits, der },
+            ) => {
                 let key = rsa_public(*bits, der).map_err(|_| BadSignature::BadKey(RSA_SIZE))?;
                 let hashed = self.digest(*digest, &[message]);
                 with_hash!(digest, Hash => {
@@ -163,10 +169,12 @@ impl Provider for RustCrypto {
                 })
                 .map_err(|_| BadSignature::Invalid)
             }
-            (SignatureScheme::Ed25519, PublicKey::Ed25519(_)) => {
-                Err(BadSignature::Unsupported("Ed25519 in the pure Rust provider"))
-            }
-            _ => Err(BadSignature::BadKey("key and scheme are of different kinds")),
+            (SignatureScheme::Ed25519, PublicKey::Ed25519(_)) => Err(BadSignature::Unsupported(
+                "Ed25519 in the pure Rust provider",
+            )),
+            _ => Err(BadSignature::BadKey(
+                "key and scheme are of different kinds",
+            )),
         }
     }
 
@@ -177,13 +185,18 @@ impl Provider for RustCrypto {
     ) -> Result<(Vec<u8>, Vec<Secret>), CryptoError> {
         let key = fresh_p384(curve)?;
         let point = key.public_key().to_sec1_point(false).as_bytes().to_vec();
-        let secrets = peer_points.iter().map(|peer| agree(&key, peer)).collect::<Result<_, _>>()?;
+        let secrets = peer_points
+            .iter()
+            .map(|peer| agree(&key, peer))
+            .collect::<Result<_, _>>()?;
         Ok((point, secrets))
     }
 
     fn wrap_key(&self, wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
         if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey("the key-encryption key has the wrong length"));
+            return Err(CryptoError::BadKey(
+                "the key-encryption key has the wrong length",
+            ));
         }
         // RFC 3394 §2: at least two blocks of 64 bits.
         if key.len() < 16 {
@@ -199,14 +212,11 @@ impl Provider for RustCrypto {
         Ok(out)
     }
 
-    fn unwrap_key(
-        &self,
-        wrap: KeyWrap,
-        kek: &[u8],
-        wrapped: &[u8],
-    ) -> Result<Secret, CryptoError> {
+    fn unwrap_key(&self, wrap: KeyWrap, kek: &[u8], wrapped: &[u8]) -> Result<Secret, CryptoError> {
         if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey("the key-encryption key has the wrong length"));
+            return Err(CryptoError::BadKey(
+                "the key-encryption key has the wrong length",
+            ));
         }
         let length = wrapped.len().checked_sub(8).ok_or(CryptoError::Failed)?;
         if length < 16 {
@@ -262,8 +272,9 @@ impl Provider for RustCrypto {
         plaintext: &[u8],
     ) -> Result<GcmSealed, CryptoError> {
         check_gcm(cipher, key)?;
-        let nonce: [u8; 12] =
-            nonce.try_into().map_err(|_| CryptoError::BadKey("a nonce has 12 octets"))?;
+        let nonce: [u8; 12] = nonce
+            .try_into()
+            .map_err(|_| CryptoError::BadKey("a nonce has 12 octets"))?;
         let mut ciphertext = plaintext.to_vec();
         let tag: [u8; 16] = with_aes!(cipher.key_length(), Aes => {
             AesGcm::<Aes, U12, U16>::new_from_slice(key)
@@ -348,7 +359,9 @@ impl Provider for RustCrypto {
                 Ok(Arc::new(RsaKey { key, spki, pkcs8 }))
             }
             (ID_EC, _) => Err(CryptoError::Unsupported(ONLY_P384)),
-            _ => Err(CryptoError::Unsupported("private keys other than EC and RSA")),
+            _ => Err(CryptoError::Unsupported(
+                "private keys other than EC and RSA",
+            )),
         }
     }
 
@@ -529,7 +542,9 @@ fn check_cbc(cipher: ContentCipher, key: &[u8], iv: &[u8]) -> Result<(), CryptoE
         return Err(CryptoError::BadKey("the content key has the wrong length"));
     }
     if iv.len() != 16 {
-        return Err(CryptoError::BadKey("an initialisation vector has 16 octets"));
+        return Err(CryptoError::BadKey(
+            "an initialisation vector has 16 octets",
+        ));
     }
     Ok(())
 }

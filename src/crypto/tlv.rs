@@ -71,7 +71,10 @@ mod tests {
         assert_eq!(element(OCTET_STRING, &[&[1; 3]]), [4, 3, 1, 1, 1]);
         assert_eq!(element(OCTET_STRING, &[&[1; 127]])[..2], [4, 127]);
         assert_eq!(element(OCTET_STRING, &[&[1; 128]])[..3], [4, 0x81, 128]);
-        assert_eq!(element(OCTET_STRING, &[&[1; 200], &[2; 100]])[..4], [4, 0x82, 1, 0x2c]);
+        assert_eq!(
+            element(OCTET_STRING, &[&[1; 200], &[2; 100]])[..4],
+            [4, 0x82, 1, 0x2c]
+        );
         assert_eq!(integer(0), [2, 1, 0]);
         assert_eq!(integer(128), [2, 2, 0, 128]);
     }

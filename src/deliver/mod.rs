@@ -1,1 +1,222 @@
-//! Under construction.
+//! STEP 7 of the line: SMTP or LMTP out; one outcome for each recipient.
+//!
+//! Duty: claims what is due, most urgent first, speaks to the next hop, and hands the outcomes to
+//! the [`Outbox`]. Owns the sockets; `smtp::dialogue` owns the dialogue.
+//! Promises: no link's trouble slows another (the queue keeps a window for each next hop, and slots
+//! back for IMMEDIATE and above); a link that needs TLS never gets a message in clear; a next hop
+//! is who its certificate says, under the link's own anchors and revocation lists.
+
+mod connection;
+mod pool;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, Link, LinkProtocol, TlsNeed};
+use crate::crypto::keys::Identity;
+use crate::crypto::trust::TrustStore;
+use crate::message::address::Address;
+use crate::queue::{Claimed, NextHops, Outcome, Queue};
+use crate::smtp::dialogue::{self, Transaction};
+use crate::store::ReplyRow;
+use connection::Connection;
+use pool::Pool;
+
+/// How long to wait when the store does not answer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What keeps outcomes: queue state, reports and events, in one commit.
+pub trait Outbox: Send + Sync + 'static {
+    /// Keeps the outcomes of one attempt: one for each recipient, in the order of the row.
+    fn attempted(
+        &self,
+        claimed: Claimed,
+        outcomes: Vec<Outcome>,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Gives up an entry whose life is over.
+    fn expired(&self, claimed: Claimed) -> impl Future<Output = ()> + Send;
+}
+
+/// Where and how a next hop is spoken to.
+#[derive(Clone, Copy)]
+pub struct NextHop<'a> {
+    /// Host and port.
+    pub address: &'a str,
+    /// SMTP or LMTP.
+    pub protocol: LinkProtocol,
+    /// Whether it must be encrypted.
+    pub tls: TlsNeed,
+    /// The DNS name in its certificate.
+    pub peer: Option<&'a str>,
+    /// Who vouches for it.
+    pub trust: &'a TrustStore,
+}
+
+impl<'a> From<&'a Link> for NextHop<'a> {
+    fn from(link: &'a Link) -> Self {
+        Self {
+            address: &link.address,
+            protocol: link.protocol,
+            tls: link.tls,
+            peer: link.peer.as_deref(),
+            trust: &link.trust,
+        }
+    }
+}
+
+/// Hands one message to a next hop, as people's programs do: nothing is queued.
+///
+/// # Errors
+/// When the next hop cannot be reached, or is not who it should be.
+pub async fn submit(
+    next_hop: NextHop<'_>,
+    identity: &Identity,
+    name: &str,
+    at: Timestamp,
+    transaction: Transaction,
+) -> std::io::Result<Vec<(Address, dialogue::Outcome)>> {
+    let (outcomes, open) = Connection::open(&next_hop, identity, name, at, transaction).await?;
+    if let Some(open) = open {
+        open.quit().await;
+    }
+    Ok(outcomes)
+}
+
+/// Delivers what the queue holds until the task is dropped.
+pub async fn serve<O: Outbox>(config: Arc<Config>, clock: Clock, queue: Queue, outbox: Arc<O>) {
+    let pool = Arc::new(Pool::default());
+    loop {
+        let now = clock.now();
+        // One dispatcher: whatever wakes it, it looks at everything that is due.
+        let (expired, due) = tokio::task::block_in_place(|| {
+            (queue.claim_expired(now), queue.claim(now, NextHops::Any))
+        });
+        match (expired, due) {
+            (Ok(None), Ok(None)) => queue.wait(now).await,
+            (Ok(expired), Ok(due)) => {
+                if let Some(claimed) = expired {
+                    outbox.expired(claimed).await;
+                }
+                if let Some(claimed) = due {
+                    tokio::spawn(attempt(
+                        Arc::clone(&config),
+                        clock.clone(),
+                        Arc::clone(&pool),
+                        Arc::clone(&outbox),
+                        claimed,
+                    ));
+                }
+            }
+            (Err(fault), _) | (_, Err(fault)) => {
+                tracing::error!(%fault, "the queue cannot be read");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One attempt at one entry.
+async fn attempt<O: Outbox>(
+    config: Arc<Config>,
+    clock: Clock,
+    pool: Arc<Pool>,
+    outbox: Arc<O>,
+    claimed: Claimed,
+) {
+    let row = claimed.row();
+    let link = config.links.iter().find(|link| link.name == row.next_hop);
+    let said = match (link, transaction(&claimed)) {
+        (Some(link), Ok(transaction)) => converse(&config, &clock, link, &pool, transaction).await,
+        (None, _) => Err("the configuration has no link of this name any more".into()),
+        (_, Err(text)) => Err(text),
+    };
+    let by = link.map_or("switch", |link| link.address.as_str());
+    let outcomes = row
+        .recipients
+        .iter()
+        .map(|recipient| match &said {
+            Err(text) => deferred(text),
+            Ok(said) => said
+                .iter()
+                .find(|(address, _)| address.to_string() == recipient.address)
+                .map_or_else(
+                    || deferred("the next hop did not answer for this recipient"),
+                    |(_, outcome)| told(by, outcome),
+                ),
+        })
+        .collect();
+    outbox.attempted(claimed, outcomes).await;
+}
+
+/// The entry as the dialogue wants it.
+fn transaction(claimed: &Claimed) -> Result<Transaction, String> {
+    let row = claimed.row();
+    Ok(Transaction {
+        from: row.reverse_path().map_err(|error| error.to_string())?,
+        recipients: row
+            .recipients
+            .iter()
+            .map(|recipient| recipient.mailbox())
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())?,
+        bytes: Arc::from(claimed.body()),
+        precedence: row.precedence,
+    })
+}
+
+/// Speaks over a kept connection if there is one; if that turns out to be gone, over a new one.
+async fn converse(
+    config: &Config,
+    clock: &Clock,
+    link: &Arc<Link>,
+    pool: &Arc<Pool>,
+    transaction: Transaction,
+) -> Result<Vec<(Address, dialogue::Outcome)>, String> {
+    if let Some(kept) = pool.take(&link.name)
+        && let Some((said, open)) = kept.again(transaction.clone()).await
+    {
+        pool.keep(&link.name, open);
+        return Ok(said);
+    }
+    let (said, open) = Connection::open(
+        &NextHop::from(&**link),
+        &config.keys.tls,
+        &config.name,
+        clock.now(),
+        transaction,
+    )
+    .await
+    .map_err(|error| format!("{}: {error}", link.address))?;
+    pool.keep(&link.name, open);
+    Ok(said)
+}
+
+/// A dialogue's outcome in the words of the queue.
+fn told(by: &str, outcome: &dialogue::Outcome) -> Outcome {
+    let reply = outcome.reply();
+    let (class, subject, detail) = reply.status();
+    let row = ReplyRow {
+        by: by.to_owned(),
+        code: Some(reply.code),
+        enhanced: format!("{class}.{subject}.{detail}"),
+        text: reply.text(),
+    };
+    match outcome {
+        dialogue::Outcome::Deferred(_) => Outcome::Deferred(row),
+        dialogue::Outcome::Delivered(_) => Outcome::Delivered(row),
+        dialogue::Outcome::Failed(_) => Outcome::Failed(row),
+    }
+}
+
+// RFC 3463 §3.5: X.4.1, no answer from host
+/// The next hop could not be asked.
+fn deferred(text: &str) -> Outcome {
+    Outcome::Deferred(ReplyRow {
+        by: "switch".into(),
+        code: None,
+        enhanced: "4.4.1".into(),
+        text: text.to_owned(),
+    })
+}

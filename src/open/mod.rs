@@ -1,1 +1,74 @@
-//! Under construction.
+//! STEP 2 of the line: walk the S/MIME layers, verify, decrypt, collect facts.
+//!
+//! Duty: [`open`] turns what was received into what it says: layers from the outside in, every
+//! signer with a verdict, labels, protected header fields. It decides nothing: `check` does.
+//! Promises: never changes a byte; nothing is re-encoded; depth, sizes and counts are bounded;
+//! every cause of a failed decryption looks the same.
+//! Standards: RFC 5652, RFC 5083, RFC 8551, RFC 2634 section 1.1, RFC 9788.
+
+mod facts;
+mod piece;
+mod protected;
+mod walk;
+
+pub use facts::{Carried, EnvelopeFacts, Facts, Layer, LayerKind, SignedForm, SignerFacts};
+pub use piece::Piece;
+pub use protected::{Conflict, Protected, Protection};
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::crypto::keys::Identity;
+use crate::crypto::trust::TrustStore;
+use crate::decision::{Reason, Refusal, Stop};
+use crate::message::mime::Limits;
+use crate::message::received::Received;
+
+/// What opening takes: our keys, and who vouches for the signers.
+pub struct Opener<'a> {
+    /// Keys that may open an envelope.
+    pub keys: &'a [Identity],
+    /// Who vouches for signers and countersigners.
+    pub trust: &'a TrustStore,
+    /// The time of the decision.
+    pub at: Timestamp,
+    /// How deep and how many.
+    pub limits: Limits,
+}
+
+/// A message whose layers are known. Made only by [`open`].
+pub struct Opened {
+    received: Received,
+    facts: Facts,
+}
+
+impl Opened {
+    /// The message as it came.
+    pub const fn received(&self) -> &Received {
+        &self.received
+    }
+
+    /// What it says.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// Opens what was received, as far as our keys reach.
+///
+/// # Errors
+/// A refusal when the message or a layer of it cannot be read at all. An envelope that none of our
+/// keys opens is a fact, not an error.
+pub fn open(opener: &Opener<'_>, received: Received) -> Result<Opened, Stop> {
+    let facts = facts(opener, Piece::whole(Arc::new(Arc::clone(received.bytes()))))?;
+    Ok(Opened { received, facts })
+}
+
+/// The facts of a whole message that no peer handed in: for `inspect` and for releasing officers.
+///
+/// # Errors
+/// As [`open`].
+pub fn facts(opener: &Opener<'_>, message: Piece) -> Result<Facts, Refusal> {
+    walk::walk(opener, message)
+        .map_err(|error| Refusal::because(Reason::MessageMalformed, error.to_string()))
+}

@@ -1,1 +1,110 @@
-//! Under construction.
+//! STEP 8 of the line: what the switch tells people of its own accord.
+//!
+//! Duty: delivery status notifications for failures ([`undelivered`]), notices about drafts
+//! ([`waiting`], [`closed`]).
+//! Promises: never the body of a message, never its label; never an answer to the null reverse path
+//! (RFC 5321 section 6.1), so never a report about a report.
+//! Standards: RFC 3464, RFC 6522, RFC 3834.
+
+mod dsn;
+
+pub use dsn::{Undelivered, undelivered};
+
+use crate::message::DraftId;
+use crate::message::address::Address;
+use crate::review::Draft;
+use crate::seal::OwnMessage;
+
+/// What became of a draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Nobody released it in time.
+    Expired,
+    /// It was released by these.
+    Released(Vec<Address>),
+    /// An officer sent it back, and said why.
+    Returned {
+        /// The officer.
+        officer: Address,
+        /// The officer's words.
+        reason: String,
+    },
+}
+
+/// Tells an officer that a draft waits. It says which and how urgent, not what is in it.
+pub fn waiting(officer: &Address, id: DraftId, draft: &Draft) -> OwnMessage {
+    OwnMessage {
+        to: officer.clone(),
+        subject: format!("{} draft {id} waits for release", draft.precedence),
+        fields: plain(),
+        body: format!(
+            "A draft waits for your release.\r\n\r\n\
+             draft       {id}\r\n\
+             precedence  {}\r\n\
+             drafter     {}\r\n\
+             recipients  {}\r\n\
+             submitted   {}\r\n\
+             expires     {}\r\n\r\n\
+             Look at it with:  ravelin release show {id}\r\n",
+            draft.precedence,
+            draft.drafter,
+            draft.envelope.recipients.len(),
+            draft.submitted,
+            draft.expires,
+        ),
+        precedence: draft.precedence,
+    }
+}
+
+/// Tells the drafter what became of a draft.
+pub fn closed(drafter: &Address, id: DraftId, draft: &Draft, closing: &Closing) -> OwnMessage {
+    let (what, detail) = match closing {
+        Closing::Expired => (
+            "expired",
+            "Nobody released it in time; it was not sent.".to_owned(),
+        ),
+        Closing::Released(officers) => (
+            "was released",
+            format!(
+                "Released by {}.",
+                officers
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        ),
+        Closing::Returned { officer, reason } => (
+            "was returned",
+            format!("Returned by {officer}: {}", one_line(reason)),
+        ),
+    };
+    OwnMessage {
+        to: drafter.clone(),
+        subject: format!("Draft {id} {what}"),
+        fields: plain(),
+        body: format!(
+            "{detail}\r\n\r\n\
+             draft       {id}\r\n\
+             message     {}\r\n\
+             submitted   {}\r\n",
+            draft.message, draft.submitted,
+        ),
+        precedence: draft.precedence,
+    }
+}
+
+fn plain() -> Vec<(String, String)> {
+    vec![
+        ("Content-Type".into(), "text/plain; charset=utf-8".into()),
+        ("Content-Transfer-Encoding".into(), "8bit".into()),
+    ]
+}
+
+/// People's words on one line, without control characters.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(400)
+        .collect()
+}

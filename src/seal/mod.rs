@@ -1,5 +1,85 @@
-//! STEP 6 of the line: make a released message fit for each next domain.
+//! STEP 5 of the line: make a released message fit for each next domain.
+//!
+//! Duty: one [`Sealed`] for each link that the message takes, in the layers that the link asks for:
+//! as received, enveloped for each recipient, or triple-wrapped for the far domain.
+//! Promises: [`Sealed`] is made only here, from what was released or from our own words; the octets
+//! that an originator signed are never changed; nothing falls back to clear.
+//! Standards: RFC 2634 section 1.1 (triple wrap), RFC 3183 (domain signature), RFC 9788 (protected
+//! header fields), RFC 7912 (MMHS-Authorizing-Users).
 
+mod as_received;
+mod enveloped;
+mod fields;
+mod own;
 mod sealed;
+mod triple_wrap;
 
+use std::sync::Arc;
+
+pub use own::{OwnMessage, own};
 pub use sealed::Sealed;
+
+use crate::check::Route;
+use crate::clock::Timestamp;
+use crate::config::{Config, SealProfile};
+use crate::decision::{Fault, Reason, Refusal, Stop};
+use crate::review::Released;
+
+/// Seals a released message for every link that it takes.
+///
+/// # Errors
+/// A refusal when a link's protection cannot be given; a fault of ours.
+pub fn seal(config: &Config, at: Timestamp, released: &Released) -> Result<Vec<Sealed>, Stop> {
+    released
+        .cleared()
+        .routes()
+        .iter()
+        .map(|route| seal_for(config, at, released, route))
+        .collect()
+}
+
+fn seal_for(
+    config: &Config,
+    at: Timestamp,
+    released: &Released,
+    route: &Route,
+) -> Result<Sealed, Stop> {
+    let bytes = match &route.link.seal {
+        SealProfile::AsReceived => as_received::seal(config, at, released)?,
+        SealProfile::Enveloped { cipher } => enveloped::seal(config, at, released, route, *cipher)?,
+        SealProfile::TripleWrap {
+            cipher,
+            certificate,
+            relay_label,
+        } => triple_wrap::seal(
+            config,
+            at,
+            released,
+            route,
+            *cipher,
+            certificate,
+            relay_label,
+        )?,
+    };
+    let cleared = released.cleared();
+    let received = cleared.opened().received();
+    Ok(Sealed {
+        message: received.id(),
+        next_hop: route.link.name.clone(),
+        from: received.envelope().from.clone(),
+        recipients: route.recipients.clone(),
+        bytes: Arc::from(bytes),
+        precedence: cleared.precedence(),
+        judged_under: config.judged_under(),
+    })
+}
+
+/// A header field that we wanted to write and could not: what came in does not go out again.
+fn unwritable(error: impl std::error::Error) -> Stop {
+    Refusal::because(Reason::MessageMalformed, error.to_string()).into()
+}
+
+/// Cryptography that failed on our side.
+fn fault(attempt: &str, error: impl std::error::Error + Send + Sync + 'static) -> Stop {
+    Fault::new(attempt, error).into()
+}

@@ -161,6 +161,11 @@ impl Dialogue {
         }
     }
 
+    /// Whether the connection is of no further use.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed || !self.replies.is_empty()
+    }
+
     /// Says goodbye, after `Done`.
     pub fn quit(&mut self) {
         if self.state == State::Idle {

@@ -30,7 +30,8 @@ use zeroize::Zeroizing;
 
 use bodies::{Bodies, Place};
 use committer::{Committer, Job, Prepared};
-use engine::{Assurance, Engine, EngineFault, Table};
+pub use engine::Assurance;
+use engine::{Engine, EngineFault, Table};
 use sealing::Sealer;
 
 pub use change::Change;

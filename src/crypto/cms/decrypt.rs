@@ -144,6 +144,12 @@ pub fn decrypt<'a>(
 }
 
 impl<'a> Envelope<'a> {
+    /// The content cipher, for people: its name, or the object identifier of one that is not known.
+    pub fn cipher_name(&self) -> String {
+        let oid = self.content().algorithm.oid;
+        ContentCipher::from_oid(&oid).map_or_else(|| oid.to_string(), |cipher| cipher.name().into())
+    }
+
     fn recipients(&self) -> &'a [RecipientInfo<'a>] {
         match self {
             Self::Plain(data) => &data.recipients,

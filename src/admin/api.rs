@@ -1,0 +1,211 @@
+//! The routes of the desk, and their JSON.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::Caller;
+use crate::decision::Refusal;
+use crate::message::DraftId;
+use crate::message::address::Address;
+use crate::review::{Need, Release};
+use crate::switch::{DeskError, DraftView, Switch};
+
+/// The largest request: a signature with its certificates.
+const REQUEST: usize = 256 * 1024;
+
+/// A releasing signature on the wire.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Approval {
+    /// Which of the drafter's signatures it signs, counted from 0.
+    pub signer: usize,
+    /// The countersigner's SignerInfo: base64 of DER.
+    pub signature: String,
+    /// The certificates that it needs: base64 of DER.
+    pub certificates: Vec<String>,
+}
+
+/// The answer to an approval.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Approved {
+    /// `released`, or `waiting` for more signatures.
+    pub state: String,
+    /// What is still needed.
+    pub needs: Vec<Need>,
+}
+
+/// A return on the wire.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Return {
+    /// Why.
+    pub reason: String,
+}
+
+/// What stands in an answer that is not a yes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// The stable id of the reason, or `fault`, `unknown-draft`, `malformed`.
+    pub id: String,
+    /// The reply as SMTP would say it, such as `550 5.7.1`.
+    pub reply: String,
+    /// The public sentence.
+    pub text: String,
+}
+
+#[derive(Clone)]
+struct Desk {
+    switch: Arc<Switch>,
+    caller: Caller,
+}
+
+impl Desk {
+    fn officer(&self) -> Result<&Address, Response> {
+        self.caller.0.as_ref().ok_or_else(|| {
+            refused(
+                StatusCode::UNAUTHORIZED,
+                "peer.unknown",
+                "550 5.7.1",
+                "show the certificate of a subject of this switch",
+            )
+        })
+    }
+}
+
+pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
+    Router::new()
+        .route("/v1/drafts", get(drafts))
+        .route("/v1/drafts/{id}", get(draft))
+        .route("/v1/drafts/{id}/message", get(message))
+        .route("/v1/drafts/{id}/approve", post(approve))
+        .route("/v1/drafts/{id}/return", post(send_back))
+        .layer(DefaultBodyLimit::max(REQUEST))
+        .with_state(Desk { switch, caller })
+}
+
+async fn drafts(State(desk): State<Desk>) -> Result<Json<Vec<DraftView>>, Response> {
+    let officer = desk.officer()?;
+    desk.switch.drafts(officer).map(Json).map_err(no)
+}
+
+async fn draft(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+) -> Result<Json<DraftView>, Response> {
+    let officer = desk.officer()?;
+    let (view, _) = desk.switch.draft(officer, identifier(&id)?).map_err(no)?;
+    Ok(Json(view))
+}
+
+async fn message(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Response> {
+    let officer = desk.officer()?;
+    let (_, octets) = desk.switch.draft(officer, identifier(&id)?).map_err(no)?;
+    Ok(([(header::CONTENT_TYPE, "message/rfc822")], octets).into_response())
+}
+
+async fn approve(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Json(approval): Json<Approval>,
+) -> Result<Json<Approved>, Response> {
+    let officer = desk.officer()?;
+    let decoded = |text: &String| {
+        STANDARD.decode(text).map_err(|error| {
+            refused(
+                StatusCode::BAD_REQUEST,
+                "malformed",
+                "500 5.5.2",
+                &format!("base64: {error}"),
+            )
+        })
+    };
+    let release = Release {
+        signer: approval.signer,
+        signature: decoded(&approval.signature)?,
+        certificates: approval
+            .certificates
+            .iter()
+            .map(decoded)
+            .collect::<Result<_, _>>()?,
+    };
+    let needs = desk
+        .switch
+        .approve(officer, identifier(&id)?, release)
+        .await
+        .map_err(no)?;
+    let state = if needs.is_empty() {
+        "released"
+    } else {
+        "waiting"
+    };
+    Ok(Json(Approved {
+        state: state.into(),
+        needs,
+    }))
+}
+
+async fn send_back(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Json(back): Json<Return>,
+) -> Result<StatusCode, Response> {
+    let officer = desk.officer()?;
+    desk.switch
+        .send_back(officer, identifier(&id)?, &back.reason)
+        .await
+        .map(|()| StatusCode::NO_CONTENT)
+        .map_err(no)
+}
+
+fn identifier(text: &str) -> Result<DraftId, Response> {
+    text.parse().map_err(|_| no(DeskError::Unknown))
+}
+
+fn no(error: DeskError) -> Response {
+    match error {
+        DeskError::Fault(fault) => {
+            tracing::error!(fault = %fault.chain(), "the desk could not act");
+            refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "fault",
+                "451 4.3.0",
+                "the switch cannot do this now; try again",
+            )
+        }
+        DeskError::Refused(refusal) => refused_by_line(&refusal),
+        DeskError::Unknown => refused(
+            StatusCode::NOT_FOUND,
+            "unknown-draft",
+            "550 5.1.1",
+            "there is no such draft for you",
+        ),
+    }
+}
+
+fn refused_by_line(refusal: &Refusal) -> Response {
+    let (a, b, c) = refusal.reason.enhanced();
+    refused(
+        StatusCode::FORBIDDEN,
+        refusal.reason.id(),
+        &format!("{} {a}.{b}.{c}", refusal.reason.code()),
+        &refusal.to_string(),
+    )
+}
+
+fn refused(status: StatusCode, id: &str, reply: &str, text: &str) -> Response {
+    let body = Refused {
+        id: id.into(),
+        reply: reply.into(),
+        text: text.into(),
+    };
+    (status, Json(body)).into_response()
+}

@@ -1,0 +1,221 @@
+//! May originator, link and every recipient have it?
+
+use std::sync::Arc;
+
+use super::Route;
+use super::origin::Origin;
+use crate::clock::Timestamp;
+use crate::config::{Config, Link, Recipients};
+use crate::decision::{Ground, Reason, Refusal, Stop};
+use crate::label::access as decide;
+use crate::label::equivalence::{self, Direction};
+use crate::label::validity::{self, Mode};
+use crate::label::{Clearance, Label, Policy};
+use crate::message::address::Address;
+
+/// Label against one clearance: the grounds of a permission, or those of a denial.
+///
+/// # Errors
+/// The grounds of the denial.
+pub fn authorize(
+    policy: &Policy,
+    label: &Label,
+    clearance: &Clearance,
+    at: Timestamp,
+) -> Result<Vec<Ground>, Vec<Ground>> {
+    let access = decide::authorize(policy, label, clearance, at);
+    let grounds = grounds("access", &access.reasons);
+    if access.permit {
+        Ok(grounds)
+    } else {
+        Err(grounds)
+    }
+}
+
+/// The reasons of the label room as grounds of a decision.
+pub(super) fn grounds(what: &str, reasons: &[crate::label::Reason]) -> Vec<Ground> {
+    reasons
+        .iter()
+        .map(|reason| Ground {
+            rule: format!("{what}.{}", reason.id),
+            text: reason.text.clone(),
+            element: said(&reason.element),
+            label: said(&reason.label),
+            clearance: said(&reason.clearance),
+        })
+        .collect()
+}
+
+fn said(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Where the message goes, when everybody on the way may have it.
+pub(super) fn routes(
+    config: &Config,
+    at: Timestamp,
+    origin: &Origin,
+    originator: &Address,
+    label: &Label,
+    recipients: &[Address],
+    found: &mut Vec<Ground>,
+) -> Result<Vec<Route>, Stop> {
+    let problems = validity::check(config.policy(), label, at, Mode::Reception);
+    if !problems.is_empty() {
+        return Err(Refusal::on_grounds(Reason::LabelInvalid, grounds("label", &problems)).into());
+    }
+    // The link stands for an originator whom only the far side knows.
+    let (clearance, who) = match origin {
+        Origin::Link(link) => (&link.clearance, format!("link {}", link.name)),
+        Origin::Subject(_) => (
+            &config
+                .subjects
+                .get(originator)
+                .ok_or_else(|| Refusal::because(Reason::OriginatorUnknown, originator.to_string()))?
+                .clearance,
+            format!("originator {originator}"),
+        ),
+    };
+    permit(config, at, label, clearance, &who, None, found)?;
+    let mut routes: Vec<Route> = Vec::new();
+    for recipient in recipients {
+        let link = link_for(config, recipient)?;
+        match config.subjects.get(recipient) {
+            Some(subject) => permit(
+                config,
+                at,
+                label,
+                &subject.clearance,
+                &format!("recipient {recipient}"),
+                Some(recipient),
+                found,
+            )?,
+            None if link.recipients == Recipients::Any => {}
+            None => {
+                return Err(Refusal::because(
+                    Reason::RecipientUnknown,
+                    format!(
+                        "{recipient} is not a subject, and link {} takes only those",
+                        link.name
+                    ),
+                )
+                .about(recipient)
+                .into());
+            }
+        }
+        match routes.iter_mut().find(|route| route.link.name == link.name) {
+            Some(route) => route.recipients.push(recipient.clone()),
+            None => routes.push(Route {
+                link: Arc::clone(link),
+                recipients: vec![recipient.clone()],
+                crossing: None,
+            }),
+        }
+    }
+    for route in &mut routes {
+        let who = format!("link {}", route.link.name);
+        permit(
+            config,
+            at,
+            label,
+            &route.link.clearance,
+            &who,
+            route.recipients.first(),
+            found,
+        )?;
+        route.crossing = crossing(config, &route.link, label, at, found)?;
+    }
+    Ok(routes)
+}
+
+fn link_for<'c>(config: &'c Config, recipient: &Address) -> Result<&'c Arc<Link>, Refusal> {
+    let domain = recipient.domain().to_ascii_lowercase();
+    config
+        .links
+        .iter()
+        .find(|link| link.domains.contains(&domain))
+        .ok_or_else(|| {
+            Refusal::because(
+                Reason::RecipientUnknown,
+                format!("no link leads to {domain}"),
+            )
+            .about(recipient)
+        })
+}
+
+fn permit(
+    config: &Config,
+    at: Timestamp,
+    label: &Label,
+    clearance: &Clearance,
+    who: &str,
+    about: Option<&Address>,
+    found: &mut Vec<Ground>,
+) -> Result<(), Refusal> {
+    let named = |grounds: Vec<Ground>| {
+        grounds.into_iter().map(|ground| Ground {
+            text: format!("{who}: {}", ground.text),
+            ..ground
+        })
+    };
+    match authorize(config.policy(), label, clearance, at) {
+        Ok(grounds) => {
+            found.extend(named(grounds));
+            Ok(())
+        }
+        Err(grounds) => {
+            let refusal =
+                Refusal::on_grounds(Reason::ClearanceInsufficient, named(grounds).collect());
+            Err(match about {
+                Some(recipient) => refusal.about(recipient),
+                None => refusal,
+            })
+        }
+    }
+}
+
+/// What the label is called on the far side. A label that leaves must name the far side, because a
+/// permissive group that is absent restricts nobody (standards/labels.md section 7).
+fn crossing(
+    config: &Config,
+    link: &Link,
+    label: &Label,
+    at: Timestamp,
+    found: &mut Vec<Ground>,
+) -> Result<Option<Label>, Refusal> {
+    for wanted in link.must_carry.iter() {
+        let carried = label
+            .categories
+            .values(&wanted.tag_set, wanted.kind)
+            .is_some_and(|values| wanted.values.is_subset(values));
+        if !carried {
+            return Err(Refusal::because(
+                Reason::LabelNotReleasable,
+                format!("link {} carries only labels that name it", link.name),
+            ));
+        }
+    }
+    let Some(far) = link
+        .policy
+        .filter(|far| *far != config.policy().oid())
+        .and_then(|far| config.policies.get(&far))
+    else {
+        return Ok(None);
+    };
+    let translation = equivalence::translate(config.policy(), far, label, Direction::Outbound, at)
+        .map_err(|refused| {
+            Refusal::on_grounds(
+                Reason::LabelNoEquivalent,
+                grounds("equivalence", &refused.reasons),
+            )
+        })?;
+    found.extend(translation.trace.iter().map(|step| Ground {
+        element: said(&step.element),
+        label: said(&step.from),
+        ..Ground::new(
+            "equivalence",
+            format!("becomes {:?} ({:?})", step.to, step.effect),
+        )
+    }));
+    Ok(Some(translation.label))
+}

@@ -1,0 +1,366 @@
+//! Who sent it, and did they sign it?
+//!
+//! - From our own people: the peer is a subject, signed or countersigned the message, and From is
+//!   the one who signed.
+//! - Over a link: the far domain's signature is outermost, its name maps to the originator's domain
+//!   (RFC 3183 section 3), and a release is there where the origin owes one (RFC 7912 section 3.4).
+//!
+//! Attacks stopped here: a changed byte, a stranger's signature, one bad signer among good ones, a
+//! From that is not the signer's, outer fields that contradict the signed ones, a stripped release.
+
+use std::sync::Arc;
+
+use crate::config::{Config, Link, SignedBy};
+use crate::crypto::cms::verify::SignatureProblem;
+use crate::decision::{Fault, Ground, Reason, Refusal, Stop};
+use crate::label::Label;
+use crate::message::address::Address;
+use crate::message::envelope::Identity;
+use crate::message::military::Military;
+use crate::open::{Facts, LayerKind, Opened, SignerFacts};
+
+/// The local part that RFC 3183 section 3.1.1 gives to domain signers.
+const DOMAIN_SIGNER: &str = "domain-signing-authority";
+
+/// Who handed the message in.
+#[derive(Clone)]
+pub enum Origin {
+    /// Another switch.
+    Link(Arc<Link>),
+    /// One of our own people.
+    Subject(Address),
+}
+
+/// Who handed it in, and who wrote it.
+pub(super) fn origin(
+    config: &Config,
+    opened: &Opened,
+    military: &Military,
+) -> Result<(Origin, Address), Stop> {
+    let facts = opened.facts();
+    let origin = match &opened.received().peer().identity {
+        Identity::Link(name) => config
+            .links
+            .iter()
+            .find(|link| link.name == *name)
+            .map(|link| Origin::Link(Arc::clone(link))),
+        Identity::Nobody => None,
+        Identity::Subject(address) => config
+            .subjects
+            .contains_key(address)
+            .then(|| Origin::Subject(address.clone())),
+    }
+    .ok_or_else(|| {
+        Refusal::because(
+            Reason::PeerUnknown,
+            "no client certificate of a subject or link",
+        )
+    })?;
+    if facts.is_closed() {
+        return Err(Refusal::because(
+            Reason::DecryptionFailed,
+            "an envelope is not for any key of this switch, or is damaged",
+        )
+        .into());
+    }
+    let originator = from(facts)?;
+    every_signature(facts)?;
+    no_conflict(facts)?;
+    let (_, drafted) = facts.drafted().ok_or_else(|| {
+        Refusal::because(
+            Reason::SignatureMissing,
+            "no layer of the message is signed",
+        )
+    })?;
+    // RFC 8550 §3: From or Sender matches an address in the signer's certificate
+    if !drafted.signers.iter().any(|signer| signer.is(&originator)) {
+        return Err(Refusal::because(
+            Reason::OriginatorMismatch,
+            format!(
+                "From says {originator}, signed by {}",
+                names(&drafted.signers)
+            ),
+        )
+        .into());
+    }
+    match &origin {
+        Origin::Link(link) => domain_signed(link, facts, &originator)?,
+        Origin::Subject(peer) => submitted(config, peer, facts, &originator, military)?,
+    }
+    Ok((origin, originator))
+}
+
+/// The one mailbox in From.
+fn from(facts: &Facts) -> Result<Address, Refusal> {
+    let malformed = |text: String| Refusal::because(Reason::MessageMalformed, text);
+    let value = facts
+        .field("From")
+        .ok_or_else(|| malformed("no From field".into()))?;
+    let mut mailboxes =
+        Address::parse_list(&value).map_err(|error| malformed(format!("From: {error}")))?;
+    match (mailboxes.pop(), mailboxes.is_empty()) {
+        (Some(mailbox), true) => Ok(mailbox.address),
+        _ => Err(malformed("From names no mailbox, or several".into())),
+    }
+}
+
+/// Every layer that is called signed has a signer, and every signer is good.
+fn every_signature(facts: &Facts) -> Result<(), Stop> {
+    for (index, layer) in facts.layers.iter().enumerate() {
+        let LayerKind::Signed(signed) = &layer.kind else {
+            continue;
+        };
+        // RFC 3183 §3: an empty signer set is "unsigned", never "all of none verified"
+        if signed.signers.is_empty() {
+            return Err(Refusal::because(
+                Reason::SignatureMissing,
+                format!("layer {index} is SignedData without a signer"),
+            )
+            .into());
+        }
+        for signer in &signed.signers {
+            good(signer, index)?;
+        }
+    }
+    Ok(())
+}
+
+/// Signature verifies, algorithm is accepted, certificate is trusted; in this order, so that the
+/// reason is the deepest cause.
+fn good(signer: &SignerFacts, layer: usize) -> Result<(), Stop> {
+    let who = signer.name();
+    // A weakness that the default rules refuse: no signed attributes, or an algorithm too weak.
+    let weak = signer.report.weaknesses().any(|problem| {
+        matches!(
+            problem,
+            SignatureProblem::WeakAlgorithm(_) | SignatureProblem::WithoutSignedAttributes
+        )
+    });
+    if weak || !signer.report.is_good() {
+        let grounds = signer
+            .report
+            .problems
+            .iter()
+            .map(|problem| Ground::new("signature", format!("layer {layer}, {who}: {problem}")))
+            .collect();
+        let reason = if signer.report.is_good() {
+            Reason::SignatureWeak
+        } else {
+            Reason::SignatureInvalid
+        };
+        return Err(Refusal::on_grounds(reason, grounds).into());
+    }
+    match &signer.trust {
+        None if signer.report.certificate.is_some() => Ok(()),
+        None => Err(Refusal::because(
+            Reason::SignerUntrusted,
+            format!("layer {layer}: the signer's certificate did not come along"),
+        )
+        .into()),
+        Some(problem) if problem.is_ours() => Err(Fault::new(
+            format!("judge the certificate of {who}"),
+            problem.to_string(),
+        )
+        .into()),
+        Some(problem) => Err(Refusal::because(
+            Reason::SignerUntrusted,
+            format!("layer {layer}, {who}: {problem}"),
+        )
+        .into()),
+    }
+}
+
+fn no_conflict(facts: &Facts) -> Result<(), Refusal> {
+    if facts.conflicts.is_empty() {
+        return Ok(());
+    }
+    let grounds = facts
+        .conflicts
+        .iter()
+        .map(|conflict| {
+            Ground::new(
+                "header.conflict",
+                format!(
+                    "{}: outside {:?}, signed {:?}",
+                    conflict.field, conflict.outside, conflict.inside
+                ),
+            )
+        })
+        .collect();
+    Err(Refusal::on_grounds(Reason::HeaderConflict, grounds))
+}
+
+/// From one of our own people: the peer is the drafter, or one who countersigned.
+fn submitted(
+    config: &Config,
+    peer: &Address,
+    facts: &Facts,
+    originator: &Address,
+    military: &Military,
+) -> Result<(), Refusal> {
+    if !config.subjects.contains_key(originator) {
+        return Err(Refusal::because(
+            Reason::OriginatorUnknown,
+            format!("{originator} is not a subject of this switch"),
+        ));
+    }
+    let countersigners: Vec<&SignerFacts> = facts
+        .drafted()
+        .into_iter()
+        .flat_map(|(_, signed)| &signed.signers)
+        .flat_map(|signer| &signer.countersigners)
+        .collect();
+    if peer != originator && !countersigners.iter().any(|signer| signer.is(peer)) {
+        return Err(Refusal::because(
+            Reason::OriginatorMismatch,
+            format!("{peer} handed in what {originator} signed"),
+        ));
+    }
+    // RFC 7912 §3.2: every authorizing user that a submission names has signed
+    if let Some(claimed) = military
+        .authorizing_users
+        .iter()
+        .find(|user| !countersigners.iter().any(|signer| signer.is(user)))
+    {
+        return Err(Refusal::because(
+            Reason::ReleaseInvalid,
+            format!("MMHS-Authorizing-Users names {claimed}, who did not countersign"),
+        ));
+    }
+    Ok(())
+}
+
+/// Over a link: whose signature is outermost.
+fn domain_signed(link: &Link, facts: &Facts, originator: &Address) -> Result<(), Refusal> {
+    if !belongs(originator.domain(), &link.domains) {
+        return Err(Refusal::because(
+            Reason::OriginatorMismatch,
+            format!("{originator} does not belong behind link {}", link.name),
+        ));
+    }
+    let outermost = facts
+        .layers
+        .first()
+        .map_or(&[][..], |layer| layer.signers());
+    let (found, wanted) = match link.arrival.signed_by {
+        SignedBy::Domain => (
+            outermost
+                .iter()
+                .flat_map(SignerFacts::addresses)
+                .any(|address| {
+                    address.local().eq_ignore_ascii_case(DOMAIN_SIGNER)
+                    // RFC 3183 §3.1.1: the signer's domain is, or is an ancestor of, the originator's
+                    && belongs(originator.domain(), &[address.domain().to_ascii_lowercase()])
+                }),
+            format!("{DOMAIN_SIGNER} of the originator's domain"),
+        ),
+        SignedBy::Originator => (
+            outermost.iter().any(|signer| signer.is(originator)),
+            originator.to_string(),
+        ),
+    };
+    if found {
+        return Ok(());
+    }
+    Err(Refusal::because(
+        Reason::SignatureMissing,
+        format!(
+            "link {} wants {wanted} to sign outermost; there is {}",
+            link.name,
+            names(outermost)
+        ),
+    ))
+}
+
+/// A message over a link whose label owes a release carries it, and anybody can verify it from the
+/// message alone.
+pub(super) fn release_owed(
+    origin: &Origin,
+    label: &Label,
+    opened: &Opened,
+    military: &Military,
+) -> Result<(), Stop> {
+    let Origin::Link(link) = origin else {
+        return Ok(());
+    };
+    let owed = label
+        .classification
+        .is_some_and(|classification| link.arrival.release.0.contains(&classification));
+    if !owed {
+        return Ok(());
+    }
+    let facts = opened.facts();
+    let Some((layer, drafted)) = facts.drafted() else {
+        return Ok(());
+    };
+    let missing = |text: String| Refusal::because(Reason::ReleaseMissing, text);
+    // RFC 7912 §3.3.2: the chain is valid only if every signature in it verifies and is named
+    if facts.protected.is_empty() || military.authorizing_users.is_empty() {
+        return Err(
+            missing("MMHS-Authorizing-Users does not stand under a signature".into()).into(),
+        );
+    }
+    for user in &military.authorizing_users {
+        let signer = drafted
+            .signers
+            .iter()
+            .flat_map(|drafter| drafter.countersigners.iter().map(move |by| (drafter, by)))
+            .find(|(_, by)| by.is(user));
+        match signer {
+            None => {
+                return Err(missing(format!("{user} is named and did not countersign")).into());
+            }
+            Some((drafter, by)) if same_person(drafter, by) => {
+                return Err(Refusal::because(
+                    Reason::ReleaseByDrafter,
+                    format!("{user} countersigned an own draft"),
+                )
+                .into());
+            }
+            Some((_, by)) => good(by, layer)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether two signatures are by one person: one certificate, one key, or one address.
+pub fn same_person(one: &SignerFacts, other: &SignerFacts) -> bool {
+    let keys = (&one.report.certificate, &other.report.certificate);
+    let same_key = matches!(keys, (Some(a), Some(b)) if a.spki_der() == b.spki_der());
+    same_key || one.addresses().iter().any(|address| other.is(address))
+}
+
+/// Whether `domain` is one of `domains` or below one of them, label by label.
+fn belongs(domain: &str, domains: &[String]) -> bool {
+    let domain = domain.to_ascii_lowercase();
+    domains.iter().any(|ancestor| {
+        domain
+            .strip_suffix(ancestor.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+fn names(signers: &[SignerFacts]) -> String {
+    if signers.is_empty() {
+        return "nobody".into();
+    }
+    signers
+        .iter()
+        .map(SignerFacts::name)
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::belongs;
+
+    #[test]
+    fn ancestors_are_compared_by_label_not_by_suffix() {
+        let acme = ["acme.example".to_owned()];
+        assert!(belongs("acme.example", &acme));
+        assert!(belongs("Marketing.ACME.example", &acme));
+        assert!(!belongs("evilacme.example", &acme));
+        assert!(!belongs("example", &acme));
+    }
+}

@@ -1,0 +1,206 @@
+//! The officer's side of the desk: an HTTP client over TLS with the officer's own certificate.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::admin::api::{Approval, Approved, Refused, Return};
+use crate::clock::Clock;
+use crate::crypto::cms::countersign;
+use crate::crypto::cms::verify::SignerReport;
+use crate::crypto::keys::Identity;
+use crate::crypto::trust::TrustStore;
+use crate::message::DraftId;
+use crate::switch::DraftView;
+use crate::tls;
+
+/// The largest answer: a message of the largest size.
+const ANSWER: usize = 64 << 20;
+
+/// A switch's desk, as one officer reaches it.
+pub struct Desk {
+    /// Host and port.
+    pub address: String,
+    /// The DNS name in the switch's certificate.
+    pub name: String,
+    /// Who vouches for the switch, and for signers.
+    pub trust: Arc<TrustStore>,
+    /// The officer's certificate and key. The key stays in this process.
+    pub officer: Identity,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why the desk did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// It answered something that is not understood.
+    #[error("the switch answered {0}, which is not understood; is it a desk of this version?")]
+    Answer(String),
+    /// The officer's key did not sign.
+    #[error("the releasing signature could not be made: {0}")]
+    Key(String),
+    /// It said no.
+    #[error("{} {} ({})", .0.reply, .0.text, .0.id)]
+    Refused(Refused),
+    /// It could not be reached.
+    #[error("the desk at {address} cannot be reached: {text}")]
+    Unreachable {
+        /// Host and port.
+        address: String,
+        /// Why.
+        text: String,
+    },
+}
+
+impl Desk {
+    /// The drafts that wait for this officer.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn drafts(&self) -> Result<Vec<DraftView>, DeskError> {
+        self.json(Method::GET, "/v1/drafts", Bytes::new()).await
+    }
+
+    /// One draft.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn draft(&self, id: DraftId) -> Result<DraftView, DeskError> {
+        self.json(Method::GET, &format!("/v1/drafts/{id}"), Bytes::new())
+            .await
+    }
+
+    /// The octets of a draft's message.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn message(&self, id: DraftId) -> Result<Bytes, DeskError> {
+        self.call(
+            Method::GET,
+            &format!("/v1/drafts/{id}/message"),
+            Bytes::new(),
+        )
+        .await
+    }
+
+    /// Signs the drafter's signature and sends the countersignature. The key does not leave this
+    /// process; what goes over the wire is a SignerInfo and certificates.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn approve(
+        &self,
+        id: DraftId,
+        signer: usize,
+        drafter: &SignerReport,
+    ) -> Result<Approved, DeskError> {
+        let signature = countersign::make(&drafter.signature, &self.officer, self.clock.now())
+            .map_err(|error| DeskError::Key(error.to_string()))?;
+        let approval = Approval {
+            signer,
+            signature: STANDARD.encode(signature),
+            certificates: self
+                .officer
+                .chain_der()
+                .iter()
+                .map(|der| STANDARD.encode(der))
+                .collect(),
+        };
+        self.json(
+            Method::POST,
+            &format!("/v1/drafts/{id}/approve"),
+            body(&approval)?,
+        )
+        .await
+    }
+
+    /// Sends a draft back to its drafter.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn send_back(&self, id: DraftId, reason: &str) -> Result<(), DeskError> {
+        let back = Return {
+            reason: reason.to_owned(),
+        };
+        self.call(
+            Method::POST,
+            &format!("/v1/drafts/{id}/return"),
+            body(&back)?,
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, DeskError> {
+        let answer = self.call(method, path, body).await?;
+        serde_json::from_slice(&answer).map_err(|error| DeskError::Answer(error.to_string()))
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, DeskError> {
+        let (status, answer) =
+            self.exchange(method, path, body)
+                .await
+                .map_err(|error| DeskError::Unreachable {
+                    address: self.address.clone(),
+                    text: error.to_string(),
+                })?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        match serde_json::from_slice(&answer) {
+            Ok(refused) => Err(DeskError::Refused(refused)),
+            Err(_) => Err(DeskError::Answer(status.to_string())),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+        let socket = TcpStream::connect(&self.address).await?;
+        let config = tls::client(&self.officer, &self.trust)?;
+        let name = tls::server_name(&self.name)?;
+        let stream = TlsConnector::from(config).connect(name, socket).await?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        tls::confirm_server(&self.trust, chain, self.clock.now())?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.name)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let answer = Limited::new(response.into_body(), ANSWER).collect().await?;
+        drop(sender);
+        driver.abort();
+        Ok((status, answer.to_bytes()))
+    }
+}
+
+fn body(value: &impl Serialize) -> Result<Bytes, DeskError> {
+    serde_json::to_vec(value)
+        .map(Bytes::from)
+        .map_err(|error| DeskError::Answer(error.to_string()))
+}

@@ -1,0 +1,189 @@
+//! What the file means: typed values, every file read, every name resolved.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LinkProtocol, ListenRole, Recipients, SignedBy, TlsNeed};
+use crate::crypto::algorithm::ContentCipher;
+use crate::crypto::certificate::Certificate;
+use crate::crypto::keys::Identity;
+use crate::crypto::trust::TrustStore;
+use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Policy};
+use crate::message::Precedence;
+use crate::message::address::Address;
+use crate::store::StoreKey;
+
+/// A configuration that holds together.
+#[derive(Clone)]
+pub struct Config {
+    /// The host name of this switch.
+    pub name: String,
+    /// Its own mail domains, in lower case.
+    pub domains: Vec<String>,
+    /// The address that notices and reports come from.
+    pub postmaster: Address,
+    /// The largest message, in octets.
+    pub size_limit: u64,
+    /// The folder of the store.
+    pub store: PathBuf,
+    /// The key that seals the store.
+    pub store_key: StoreKey,
+    /// The switch's own keys.
+    pub keys: Arc<Keys>,
+    /// Who vouches for this domain's own people.
+    pub trust: Arc<TrustStore>,
+    /// The anchors of this domain and of all links, for the TLS handshake.
+    pub tls_anchors: Vec<Certificate>,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+    /// All label policies; the first is the domain's own.
+    pub policies: Arc<Policies>,
+    /// Mailboxes and roles.
+    pub subjects: BTreeMap<Address, Subject>,
+    /// The ways out and in.
+    pub links: Vec<Arc<Link>>,
+    /// What needs a releasing officer.
+    pub release_rules: Vec<ReleaseRule>,
+    /// How long a draft waits, by precedence.
+    pub draft_life: BTreeMap<Precedence, Duration>,
+    /// How long an entry lives, by precedence.
+    pub queue_life: BTreeMap<Precedence, Duration>,
+    /// The wait before the first retry, by precedence.
+    pub queue_retry: BTreeMap<Precedence, Duration>,
+    /// Where the audit chain is exported.
+    pub audit: Option<PathBuf>,
+    /// Where releasing officers connect.
+    pub admin: Option<SocketAddr>,
+}
+
+impl Config {
+    /// The domain's own policy. A configuration has at least one: `resolve` sees to it.
+    pub fn policy(&self) -> &Policy {
+        self.policies
+            .iter()
+            .next()
+            .expect("a resolved configuration names a policy")
+    }
+
+    /// The number of the policy set: names and versions of all label policies.
+    pub fn judged_under(&self) -> String {
+        self.policies
+            .iter()
+            .map(|policy| format!("{}:{}", policy.name(), policy.version()))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// The switch's own keys.
+pub struct Keys {
+    /// Signs what leaves.
+    pub sign: Identity,
+    /// Open what is encrypted for this domain.
+    pub decrypt: Vec<Identity>,
+    /// Shows this switch to its peers.
+    pub tls: Identity,
+}
+
+/// One listening socket.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name in Received, log and audit.
+    pub name: String,
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Who speaks to it.
+    pub role: ListenRole,
+}
+
+/// A mailbox or role.
+#[derive(Clone)]
+pub struct Subject {
+    /// Its address.
+    pub address: Address,
+    /// What it may read.
+    pub clearance: Clearance,
+    /// What it may do beside sending.
+    pub roles: Vec<String>,
+    /// The certificate to encrypt for.
+    pub certificate: Option<Certificate>,
+}
+
+/// The way to a next hop, and what may go and come there.
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// The domains behind it, in lower case.
+    pub domains: Vec<String>,
+    /// Host and port of the next hop.
+    pub address: String,
+    /// SMTP or LMTP.
+    pub protocol: LinkProtocol,
+    /// Whether it is encrypted.
+    pub tls: TlsNeed,
+    /// The DNS name in the far side's certificate.
+    pub peer: Option<String>,
+    /// Who vouches for the far side's people and machines.
+    pub trust: Arc<TrustStore>,
+    /// What may pass, either way, under the domain's own policy.
+    pub clearance: Clearance,
+    /// What a label must name before it may leave here.
+    pub must_carry: Categories,
+    /// The far side's policy, when it is not ours.
+    pub policy: Option<ObjectIdentifier>,
+    /// Which recipients may be written to.
+    pub recipients: Recipients,
+    /// How messages are sealed for it.
+    pub seal: SealProfile,
+    /// What a message that arrives over it must bring.
+    pub arrival: Arrival,
+}
+
+/// How messages are sealed for a link, with what that takes.
+pub enum SealProfile {
+    /// The originator's layers, untouched.
+    AsReceived,
+    /// Encrypted for each recipient's own certificate.
+    Enveloped {
+        /// The content cipher.
+        cipher: ContentCipher,
+    },
+    /// Domain signature, envelope for the far domain, outer signature.
+    TripleWrap {
+        /// The content cipher.
+        cipher: ContentCipher,
+        /// The far domain's certificate.
+        certificate: Box<Certificate>,
+        /// The label of the encrypted object.
+        relay_label: Box<Label>,
+    },
+}
+
+/// What a message that arrives over a link must bring.
+pub struct Arrival {
+    /// Whose signature must be outermost.
+    pub signed_by: SignedBy,
+    /// Which labels owe a release.
+    pub release: ReleaseOwed,
+}
+
+/// The classifications, of the domain's own policy, for which the origin owes a release.
+pub struct ReleaseOwed(pub Vec<u64>);
+
+/// A rule of `[review]`.
+#[derive(Clone, Debug)]
+pub struct ReleaseRule {
+    /// Its name, for the explanation.
+    pub name: String,
+    /// The classifications it speaks of; empty means all.
+    pub classifications: Vec<u64>,
+    /// The links it speaks of; empty means all.
+    pub links: Vec<String>,
+    /// The role that releases.
+    pub role: String,
+    /// How many holders of the role.
+    pub officers: usize,
+}

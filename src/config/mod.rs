@@ -1,0 +1,82 @@
+//! One TOML file -> typed, checked [`Config`].
+//!
+//! Duty: `written` is what stands in the file, `meant` is what it means: every file that it names
+//! is read, every name resolved.
+//! Promises: unknown keys are errors; every error names file, line, key and what would mend it;
+//! nothing of a configuration takes effect unless all of it is good.
+
+mod meant;
+mod resolve;
+mod units;
+mod written;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use meant::{
+    Arrival, Config, Keys, Link, Listener, ReleaseOwed, ReleaseRule, SealProfile, Subject,
+};
+pub use units::{ByteSize, Life};
+pub use written::{LinkProtocol, ListenRole, Recipients, Revocation, SealKind, SignedBy, TlsNeed};
+
+/// Reads and checks the configuration in `file`. Paths in it are relative to its folder.
+pub fn load(file: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
+        file: file.to_owned(),
+        line: None,
+        key: String::new(),
+        text: format!("cannot be read: {error}"),
+        remedy: "name a readable file with --config, or make one with `ravelin init`".into(),
+    })?;
+    let written = written::read(&text).map_err(|error| ConfigError {
+        file: file.to_owned(),
+        line: error.span().map(|span| line_of(&text, span.start)),
+        key: String::new(),
+        text: error.message().trim().to_owned(),
+        remedy: "README, chapter \"Configuration\", lists every section and key".into(),
+    })?;
+    resolve::resolve(file, &text, written)
+}
+
+/// What is wrong in a configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The configuration file.
+    pub file: PathBuf,
+    /// The line in it, counted from 1, when the error has one.
+    pub line: Option<usize>,
+    /// The section and key, such as `link.birch.certificate`.
+    pub key: String,
+    /// What is wrong.
+    pub text: String,
+    /// What would mend it.
+    pub remedy: String,
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.text)?;
+        if !self.remedy.is_empty() {
+            write!(f, "\n  remedy: {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// The line, counted from 1, of the octet at `offset`.
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text
+        .bytes()
+        .take(offset)
+        .filter(|octet| *octet == b'\n')
+        .count()
+}

@@ -1,0 +1,534 @@
+//! From what stands in the file to what it means.
+//!
+//! Promises: every error carries the line of the value that is at fault, its key, and the remedy.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::meant::{
+    Arrival, Config, Keys, Link, Listener, ReleaseOwed, ReleaseRule, SealProfile, Subject,
+};
+use super::written::{self, Written};
+use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
+use crate::crypto::algorithm::ContentCipher;
+use crate::crypto::certificate::Certificate;
+use crate::crypto::keys::Identity;
+use crate::crypto::revocation::RevocationList;
+use crate::crypto::trust::{RevocationCheck, TrustStore};
+use crate::label::{Clearance, Policies, Policy, naming};
+use crate::message::Precedence;
+use crate::message::address::Address;
+use crate::store::StoreKey;
+
+/// Reads what `written` names and resolves what it refers to.
+pub(super) fn resolve(file: &Path, text: &str, written: Written) -> Result<Config, ConfigError> {
+    let at = Place {
+        file,
+        text,
+        folder: file.parent().unwrap_or(Path::new(".")),
+    };
+    let policies = Arc::new(
+        Policies::new(at.policies(&written.policy)?)
+            .map_err(|error| at.whole("policy", error, "name each policy only once"))?,
+    );
+    let policy = policies.iter().next().ok_or_else(|| {
+        at.whole(
+            "policy",
+            "no label policy is named",
+            "add a [[policy]] section; the first one is the domain's own",
+        )
+    })?;
+    let trust = Arc::new(at.trust(
+        "trust",
+        &written.trust.anchors,
+        &written.trust.crls,
+        written.trust.revocation,
+    )?);
+    let mut links: Vec<Arc<Link>> = Vec::new();
+    for link in &written.link {
+        let link = at.link(link, &policies, &policy, &trust, written.trust.revocation)?;
+        if links.iter().any(|other| other.name == link.name) {
+            return Err(at.whole(
+                &format!("link.{}", link.name),
+                "two links have this name",
+                "give each link its own name",
+            ));
+        }
+        links.push(Arc::new(link));
+    }
+    let mut subjects = BTreeMap::new();
+    for subject in &written.subject {
+        let resolved = at.subject(subject, &policies)?;
+        if subjects
+            .insert(resolved.address.clone(), resolved)
+            .is_some()
+        {
+            return Err(at.error(
+                subject.address.span(),
+                "subject.address",
+                "this address stands twice",
+                "one [[subject]] for each address",
+            ));
+        }
+    }
+    let mut tls_anchors = at.certificates("trust.anchors", &written.trust.anchors)?;
+    for link in &written.link {
+        tls_anchors.extend(at.certificates("link.anchors", &link.anchors)?);
+    }
+    let release_rules = written
+        .review
+        .rule
+        .iter()
+        .map(|rule| at.release_rule(rule, &policy, &links))
+        .collect::<Result<_, _>>()?;
+    Ok(Config {
+        name: written.switch.name.clone(),
+        domains: lower(&written.switch.domains),
+        postmaster: at.address("switch.postmaster", &written.switch.postmaster)?,
+        size_limit: written.switch.size_limit.0,
+        store: at.path(written.store.directory.get_ref()),
+        store_key: at.store_key(&written.store.key)?,
+        keys: Arc::new(Keys {
+            sign: at.identity("keys.sign", &written.keys.sign)?,
+            decrypt: written
+                .keys
+                .decrypt
+                .iter()
+                .map(|key| at.identity("keys.decrypt", key))
+                .collect::<Result<_, _>>()?,
+            tls: at.identity("keys.tls", &written.keys.tls)?,
+        }),
+        trust,
+        tls_anchors,
+        listeners: written
+            .listen
+            .iter()
+            .map(|listen| Listener {
+                name: listen.name.clone(),
+                address: listen.address,
+                role: listen.role,
+            })
+            .collect(),
+        policies,
+        subjects,
+        links,
+        release_rules,
+        draft_life: times(&written.review.life),
+        queue_life: times(&written.queue.life),
+        queue_retry: times(&written.queue.retry),
+        audit: written
+            .audit
+            .file
+            .as_ref()
+            .map(|path| at.path(path.get_ref())),
+        admin: written.admin.as_ref().map(|admin| admin.address),
+    })
+}
+
+fn lower(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
+fn times(pairs: &[(Precedence, super::Life)]) -> BTreeMap<Precedence, Duration> {
+    pairs
+        .iter()
+        .map(|(precedence, life)| (*precedence, life.0))
+        .collect()
+}
+
+/// Where we are: for paths and for errors.
+struct Place<'a> {
+    file: &'a Path,
+    text: &'a str,
+    folder: &'a Path,
+}
+
+impl Place<'_> {
+    fn error(
+        &self,
+        span: Range<usize>,
+        key: &str,
+        text: impl Display,
+        remedy: &str,
+    ) -> ConfigError {
+        ConfigError {
+            line: Some(line_of(self.text, span.start)),
+            ..self.whole(key, text, remedy)
+        }
+    }
+
+    fn whole(&self, key: &str, text: impl Display, remedy: &str) -> ConfigError {
+        ConfigError {
+            file: self.file.to_owned(),
+            line: None,
+            key: key.to_owned(),
+            text: text.to_string(),
+            remedy: remedy.to_owned(),
+        }
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn read(&self, key: &str, path: &Spanned<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+        let full = self.path(path.get_ref());
+        std::fs::read(&full).map_err(|error| {
+            self.error(
+                path.span(),
+                key,
+                format!("{} cannot be read: {error}", full.display()),
+                "paths are relative to the configuration file; check name and permissions",
+            )
+        })
+    }
+
+    fn address(&self, key: &str, text: &Spanned<String>) -> Result<Address, ConfigError> {
+        Address::parse(text.get_ref())
+            .map_err(|error| self.error(text.span(), key, error, "write it as name@domain"))
+    }
+
+    fn store_key(&self, path: &Spanned<PathBuf>) -> Result<StoreKey, ConfigError> {
+        StoreKey::read(&self.path(path.get_ref())).map_err(|error| {
+            self.error(
+                path.span(),
+                "store.key",
+                error,
+                "the file holds 32 random octets and only its owner reads it; `ravelin init` makes one",
+            )
+        })
+    }
+
+    fn identity(&self, key: &str, files: &written::KeyFiles) -> Result<Identity, ConfigError> {
+        let certificate = self.read(&format!("{key}.certificate"), &files.certificate)?;
+        let private = self.read(&format!("{key}.key"), &files.key)?;
+        Identity::from_pem(&certificate, &private, None).map_err(|error| {
+            self.error(
+                files.key.span(),
+                key,
+                error,
+                "certificate and key are PEM files that belong together",
+            )
+        })
+    }
+
+    fn certificates(
+        &self,
+        key: &str,
+        paths: &[Spanned<PathBuf>],
+    ) -> Result<Vec<Certificate>, ConfigError> {
+        let mut all = Vec::new();
+        for path in paths {
+            let found = Certificate::from_pem_many(&self.read(key, path)?).map_err(|error| {
+                self.error(path.span(), key, error, "the file holds PEM certificates")
+            })?;
+            if found.is_empty() {
+                return Err(self.error(
+                    path.span(),
+                    key,
+                    "the file holds no certificate",
+                    "the file holds PEM certificates",
+                ));
+            }
+            all.extend(found);
+        }
+        Ok(all)
+    }
+
+    fn certificate(&self, key: &str, path: &Spanned<PathBuf>) -> Result<Certificate, ConfigError> {
+        let mut found = self.certificates(key, std::slice::from_ref(path))?;
+        Ok(found.swap_remove(0))
+    }
+
+    fn trust(
+        &self,
+        key: &str,
+        anchors: &[Spanned<PathBuf>],
+        crls: &[Spanned<PathBuf>],
+        rule: Revocation,
+    ) -> Result<TrustStore, ConfigError> {
+        let anchors = self.certificates(&format!("{key}.anchors"), anchors)?;
+        let mut lists = Vec::new();
+        for path in crls {
+            let key = format!("{key}.crls");
+            lists.extend(
+                RevocationList::from_pem_many(&self.read(&key, path)?).map_err(|error| {
+                    self.error(
+                        path.span(),
+                        &key,
+                        error,
+                        "the file holds PEM revocation lists",
+                    )
+                })?,
+            );
+        }
+        let rule = match rule {
+            Revocation::IfPresent => RevocationCheck::Optional,
+            Revocation::Required => RevocationCheck::Required,
+        };
+        Ok(TrustStore::new(anchors, Vec::new(), lists).with_revocation(rule))
+    }
+
+    fn policies(&self, files: &[written::Policy]) -> Result<Vec<Policy>, ConfigError> {
+        files
+            .iter()
+            .map(|policy| {
+                let xml = self.read("policy.file", &policy.file)?;
+                let source = policy.file.get_ref().display().to_string();
+                Policy::from_spif(&xml, &source).map_err(|error| {
+                    self.error(
+                        policy.file.span(),
+                        "policy.file",
+                        error,
+                        "mend the policy file at the place that is named",
+                    )
+                })
+            })
+            .collect()
+    }
+
+    fn policy_named<'p>(
+        &self,
+        span: Range<usize>,
+        key: &str,
+        name: &str,
+        policies: &'p Policies,
+    ) -> Result<&'p Policy, ConfigError> {
+        policies.by_name(name).ok_or_else(|| {
+            self.error(
+                span,
+                key,
+                format!("no policy is named {name:?}"),
+                "add its file as a [[policy]]",
+            )
+        })
+    }
+
+    fn clearance(
+        &self,
+        key: &str,
+        written: &Spanned<written::Clearance>,
+        policies: &Policies,
+    ) -> Result<Clearance, ConfigError> {
+        let words = written.get_ref();
+        let policy = self.policy_named(written.span(), key, &words.policy, policies)?;
+        let classifications: Vec<&str> = words.classifications.iter().map(String::as_str).collect();
+        naming::clearance(policy, &classifications, &pairs(&words.categories)).map_err(|error| {
+            self.error(
+                written.span(),
+                key,
+                error,
+                "use the names that stand in the policy",
+            )
+        })
+    }
+
+    fn subject(
+        &self,
+        subject: &written::Subject,
+        policies: &Policies,
+    ) -> Result<Subject, ConfigError> {
+        Ok(Subject {
+            address: self.address("subject.address", &subject.address)?,
+            clearance: self.clearance("subject.clearance", &subject.clearance, policies)?,
+            roles: subject.roles.clone(),
+            certificate: subject
+                .certificate
+                .as_ref()
+                .map(|path| self.certificate("subject.certificate", path))
+                .transpose()?,
+        })
+    }
+
+    fn link(
+        &self,
+        link: &written::Link,
+        policies: &Policies,
+        own: &Policy,
+        own_trust: &Arc<TrustStore>,
+        rule: Revocation,
+    ) -> Result<Link, ConfigError> {
+        let key = |part: &str| format!("link.{}.{part}", link.name.get_ref());
+        let far = match &link.policy {
+            Some(name) => Some(
+                self.policy_named(name.span(), &key("policy"), name.get_ref(), policies)?
+                    .oid(),
+            ),
+            None => None,
+        };
+        let trust = if link.anchors.is_empty() {
+            Arc::clone(own_trust)
+        } else {
+            let prefix = format!("link.{}", link.name.get_ref());
+            Arc::new(self.trust(&prefix, &link.anchors, &link.crls, rule)?)
+        };
+        if link.tls == TlsNeed::Required && link.peer.is_none() {
+            return Err(self.error(
+                link.name.span(),
+                &key("peer"),
+                "a link with TLS needs the name of its peer",
+                "set peer to the DNS name in the far side's certificate, or tls = \"never\"",
+            ));
+        }
+        let clearance = self.clearance(&key("clearance"), &link.clearance, policies)?;
+        if clearance.policy != own.oid() {
+            return Err(self.error(
+                link.clearance.span(),
+                &key("clearance"),
+                "a link's clearance is in the words of the domain's own policy",
+                "use the policy of the first [[policy]] section",
+            ));
+        }
+        let (must_carry, span) = listed(link.must_carry.as_ref());
+        let must_carry = naming::clearance(own, &[], &pairs(must_carry)).map_err(|error| {
+            self.error(
+                span.clone(),
+                &key("must-carry"),
+                error,
+                "use tag sets and categories of the domain's own policy",
+            )
+        })?;
+        let release = self.classifications(
+            link.arrives.release_owed.as_ref(),
+            &key("arrives.release-owed"),
+            own,
+        )?;
+        Ok(Link {
+            name: link.name.get_ref().clone(),
+            domains: lower(&link.domains),
+            address: link.address.clone(),
+            protocol: link.protocol,
+            tls: link.tls,
+            peer: link.peer.as_ref().map(|peer| peer.get_ref().clone()),
+            trust,
+            clearance,
+            must_carry: must_carry.categories,
+            policy: far,
+            recipients: link.recipients,
+            seal: match &link.seal {
+                Some(seal) => self.seal(&key("seal"), seal, policies)?,
+                None => SealProfile::AsReceived,
+            },
+            arrival: Arrival {
+                signed_by: link.arrives.signed_by,
+                release: ReleaseOwed(release),
+            },
+        })
+    }
+
+    fn seal(
+        &self,
+        key: &str,
+        written: &Spanned<written::Seal>,
+        policies: &Policies,
+    ) -> Result<SealProfile, ConfigError> {
+        let seal = written.get_ref();
+        let cipher = match seal.cipher {
+            written::Cipher::Aes256Cbc => ContentCipher::Aes256Cbc,
+            written::Cipher::Aes256Gcm => ContentCipher::Aes256Gcm,
+        };
+        match seal.profile {
+            SealKind::AsReceived => Ok(SealProfile::AsReceived),
+            SealKind::Enveloped => Ok(SealProfile::Enveloped { cipher }),
+            SealKind::TripleWrap => {
+                let (Some(certificate), Some(label)) = (&seal.certificate, &seal.relay_label)
+                else {
+                    return Err(self.error(
+                        written.span(),
+                        key,
+                        "a triple wrap needs certificate and relay-label",
+                        "name the far domain's certificate, and the label that a relay may see",
+                    ));
+                };
+                let words = label.get_ref();
+                let policy = self.policy_named(label.span(), key, &words.policy, policies)?;
+                let relay_label =
+                    naming::label(policy, &words.classification, &pairs(&words.categories))
+                        .map_err(|error| {
+                            self.error(
+                                label.span(),
+                                key,
+                                error,
+                                "use the names that stand in the policy",
+                            )
+                        })?;
+                Ok(SealProfile::TripleWrap {
+                    cipher,
+                    certificate: Box::new(self.certificate(key, certificate)?),
+                    relay_label: Box::new(relay_label),
+                })
+            }
+        }
+    }
+
+    fn classifications(
+        &self,
+        names: Option<&Spanned<Vec<String>>>,
+        key: &str,
+        policy: &Policy,
+    ) -> Result<Vec<u64>, ConfigError> {
+        let (names, span) = listed(names);
+        let remedy = "use the names that stand in the policy";
+        names
+            .iter()
+            .map(|name| {
+                naming::label(policy, name, &[])
+                    .map_err(|error| self.error(span.clone(), key, error, remedy))
+                    .map(|label| label.classification.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    fn release_rule(
+        &self,
+        rule: &written::ReleaseRule,
+        policy: &Policy,
+        links: &[Arc<Link>],
+    ) -> Result<ReleaseRule, ConfigError> {
+        let key = format!("review.rule.{}", rule.name);
+        let (names, span) = listed(rule.links.as_ref());
+        if let Some(unknown) = names
+            .iter()
+            .find(|name| !links.iter().any(|link| link.name == **name))
+        {
+            return Err(self.error(
+                span,
+                &key,
+                format!("no link is named {unknown:?}"),
+                "name a [[link]] of this file",
+            ));
+        }
+        if rule.officers == 0 {
+            return Err(self.whole(
+                &key,
+                "a release needs at least one officer",
+                "set officers = 1",
+            ));
+        }
+        Ok(ReleaseRule {
+            name: rule.name.clone(),
+            classifications: self.classifications(rule.classifications.as_ref(), &key, policy)?,
+            links: names.to_vec(),
+            role: rule.role.clone(),
+            officers: rule.officers,
+        })
+    }
+}
+
+/// The items of a list that may be left out, and where it stands.
+fn listed<T>(list: Option<&Spanned<Vec<T>>>) -> (&[T], Range<usize>) {
+    list.map_or((&[], 0..0), |list| (list.get_ref(), list.span()))
+}
+
+fn pairs(written: &[(String, String)]) -> Vec<(&str, &str)> {
+    written
+        .iter()
+        .map(|(tag_set, category)| (tag_set.as_str(), category.as_str()))
+        .collect()
+}

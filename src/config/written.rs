@@ -1,0 +1,352 @@
+//! What stands in the file: one struct for each section, in the order of the line.
+//!
+//! Each default stands beside the field that it fills. Unknown keys are errors.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::units::{ByteSize, Life};
+use crate::message::Precedence;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Written {
+    pub switch: Switch,
+    pub store: Store,
+    pub keys: Keys,
+    pub trust: Trust,
+    pub listen: Vec<Listen>,
+    pub policy: Vec<Policy>,
+    #[serde(default)]
+    pub subject: Vec<Subject>,
+    pub link: Vec<Link>,
+    #[serde(default)]
+    pub review: Review,
+    #[serde(default)]
+    pub queue: Queue,
+    #[serde(default)]
+    pub audit: Audit,
+    pub admin: Option<Admin>,
+}
+
+pub(super) fn read(text: &str) -> Result<Written, toml::de::Error> {
+    toml::from_str(text)
+}
+
+/// `[switch]`: who this switch is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Switch {
+    /// The host name that it says in greetings, Received and reports.
+    pub name: String,
+    /// The mail domains whose people are its subjects.
+    pub domains: Vec<String>,
+    /// The address that notices and reports come from; its certificate signs them.
+    pub postmaster: Spanned<String>,
+    /// The largest message that is taken.
+    #[serde(default = "fifty_mebibytes")]
+    pub size_limit: ByteSize,
+}
+
+fn fifty_mebibytes() -> ByteSize {
+    ByteSize(50 << 20)
+}
+
+/// `[store]`: where it keeps what it has accepted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Store {
+    pub directory: Spanned<PathBuf>,
+    /// A file with the key that seals everything in the store: 32 random octets.
+    pub key: Spanned<PathBuf>,
+}
+
+/// A certificate and its private key, both PEM.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct KeyFiles {
+    pub certificate: Spanned<PathBuf>,
+    pub key: Spanned<PathBuf>,
+}
+
+/// `[keys]`: the switch's own keys. People's keys stay with people.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Keys {
+    /// Signs what leaves: domain signatures, outer signatures, reports.
+    pub sign: KeyFiles,
+    /// Opens what is encrypted for this domain; old keys may stay behind the present one.
+    pub decrypt: Vec<KeyFiles>,
+    /// Shows this switch to its peers, as server and as client.
+    pub tls: KeyFiles,
+}
+
+/// `[trust]`: who vouches for this domain's own people and machines.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Trust {
+    pub anchors: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub crls: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub revocation: Revocation,
+}
+
+/// What is asked of revocation lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Revocation {
+    /// A certificate whose issuer has no list here passes; a stale list never does.
+    IfPresent,
+    /// Every certificate needs a fresh list of its issuer.
+    #[default]
+    Required,
+}
+
+/// `[[listen]]`: where it listens, and to whom.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Listen {
+    pub name: String,
+    pub address: SocketAddr,
+    pub role: ListenRole,
+}
+
+/// Who speaks to a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenRole {
+    /// Other switches, each named by a link.
+    Relay,
+    /// The domain's own people.
+    Submission,
+}
+
+/// `[[policy]]`: a label policy; the first one is the domain's own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Policy {
+    pub file: Spanned<PathBuf>,
+}
+
+/// A clearance in words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Clearance {
+    pub policy: String,
+    pub classifications: Vec<String>,
+    /// Pairs of tag set and category.
+    #[serde(default)]
+    pub categories: Vec<(String, String)>,
+}
+
+/// A label in words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Label {
+    pub policy: String,
+    pub classification: String,
+    #[serde(default)]
+    pub categories: Vec<(String, String)>,
+}
+
+/// `[[subject]]`: a mailbox or role, its clearance and its certificate.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Subject {
+    pub address: Spanned<String>,
+    pub clearance: Spanned<Clearance>,
+    /// What the subject may do beside sending, such as `releasing-officer`.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The certificate to encrypt for.
+    pub certificate: Option<Spanned<PathBuf>>,
+}
+
+/// `[[link]]`: the way to a next hop, and what may go and come there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Link {
+    pub name: Spanned<String>,
+    /// The domains behind it.
+    pub domains: Vec<String>,
+    /// Host and port of the next hop.
+    pub address: String,
+    #[serde(default)]
+    pub protocol: LinkProtocol,
+    #[serde(default)]
+    pub tls: TlsNeed,
+    /// The DNS name in the far side's certificate, as server and as client.
+    pub peer: Option<Spanned<String>>,
+    /// The anchors that vouch for the far side; without them, those of `[trust]`.
+    #[serde(default)]
+    pub anchors: Vec<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub crls: Vec<Spanned<PathBuf>>,
+    /// What may pass the link, either way, in the words of the domain's own policy.
+    pub clearance: Spanned<Clearance>,
+    /// Tag set and category that a label must name before it may leave here.
+    pub must_carry: Option<Spanned<Vec<(String, String)>>>,
+    /// The label policy of the far side, when it is not ours.
+    pub policy: Option<Spanned<String>>,
+    #[serde(default)]
+    pub recipients: Recipients,
+    pub seal: Option<Spanned<Seal>>,
+    #[serde(default)]
+    pub arrives: Arrives,
+}
+
+/// How the next hop is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkProtocol {
+    /// RFC 2033: a mailbox server.
+    Lmtp,
+    /// RFC 5321: another switch.
+    #[default]
+    Smtp,
+}
+
+/// Whether the link is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsNeed {
+    /// Inside one machine or one protected network only.
+    Never,
+    /// STARTTLS, both sides with certificates, or nothing is sent.
+    #[default]
+    Required,
+}
+
+/// Which recipients behind a link may be written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recipients {
+    /// Anybody there; the link's clearance stands for theirs.
+    Any,
+    /// Only those with a `[[subject]]` of their own.
+    #[default]
+    Listed,
+}
+
+/// How a message is sealed for a link.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Seal {
+    #[serde(default)]
+    pub profile: SealKind,
+    #[serde(default)]
+    pub cipher: Cipher,
+    /// The certificate of the far domain, for a triple wrap.
+    pub certificate: Option<Spanned<PathBuf>>,
+    /// The label of the encrypted object, which a relay may see.
+    pub relay_label: Option<Spanned<Label>>,
+}
+
+/// The layers that a link's messages get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SealKind {
+    /// The originator's layers, untouched.
+    #[default]
+    AsReceived,
+    /// Encrypted for each recipient's own certificate.
+    Enveloped,
+    /// Domain signature, envelope for the far domain, outer signature.
+    TripleWrap,
+}
+
+/// The content cipher of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(super) enum Cipher {
+    /// EnvelopedData: what mail programs of today open.
+    #[serde(rename = "aes-256-cbc")]
+    Aes256Cbc,
+    /// AuthEnvelopedData: damage is found before a byte is released.
+    #[default]
+    #[serde(rename = "aes-256-gcm")]
+    Aes256Gcm,
+}
+
+/// What a message that arrives over a link must bring.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Arrives {
+    #[serde(default)]
+    pub signed_by: SignedBy,
+    /// Classifications (of our own policy) from which on the origin owes a release.
+    pub release_owed: Option<Spanned<Vec<String>>>,
+}
+
+/// Whose signature a link's messages must have outermost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignedBy {
+    /// The far domain's, under the address that `peer` names.
+    #[default]
+    Domain,
+    /// The originator's own.
+    Originator,
+}
+
+/// `[review]`: what needs a releasing officer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Review {
+    #[serde(default)]
+    pub rule: Vec<ReleaseRule>,
+    /// How long a draft waits, by precedence; what is not named waits as the queue does.
+    #[serde(default)]
+    pub life: Vec<(Precedence, Life)>,
+}
+
+/// `[[review.rule]]`: labels and links that need releasing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ReleaseRule {
+    pub name: String,
+    /// Classifications of the domain's own policy; none named means all.
+    pub classifications: Option<Spanned<Vec<String>>>,
+    /// Links; none named means all.
+    pub links: Option<Spanned<Vec<String>>>,
+    /// The role that releases.
+    pub role: String,
+    /// How many different holders of the role must sign.
+    #[serde(default = "one")]
+    pub officers: usize,
+}
+
+const fn one() -> usize {
+    1
+}
+
+/// `[queue]`: how long and how often delivery is tried.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Queue {
+    /// How long an entry lives, by precedence.
+    #[serde(default)]
+    pub life: Vec<(Precedence, Life)>,
+    /// The wait before the first retry, by precedence; it doubles, up to an hour.
+    #[serde(default)]
+    pub retry: Vec<(Precedence, Life)>,
+}
+
+/// `[audit]`: where the chain is written for others to read.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Audit {
+    /// A file that grows by one JSON line for each event.
+    pub file: Option<Spanned<PathBuf>>,
+}
+
+/// `[admin]`: where releasing officers' programs connect, with their certificates.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Admin {
+    pub address: SocketAddr,
+}

@@ -1,0 +1,175 @@
+//! One connection to a next hop.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::NextHop;
+use crate::clock::Timestamp;
+use crate::config::{LinkProtocol, TlsNeed};
+use crate::crypto::keys::Identity;
+use crate::message::address::Address;
+use crate::smtp::dialogue::{self, Cause, Dialogue, Move, Outcome, Protocol, Transaction};
+use crate::tls;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(30);
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How long a next hop may take to read what we write.
+const WRITE: Duration = Duration::from_secs(180);
+
+/// What a conversation came to, and the connection if it can go on.
+type Conversed = (Vec<(Address, Outcome)>, Option<Connection>);
+
+/// An open connection between two transactions.
+pub(super) struct Connection {
+    stream: Stream,
+    dialogue: Dialogue,
+}
+
+enum Stream {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Why a dialogue stopped.
+enum End {
+    Done(Vec<(Address, Outcome)>),
+    StartTls,
+}
+
+impl Connection {
+    /// Connects, and carries out the first transaction.
+    pub async fn open(
+        link: &NextHop<'_>,
+        identity: &Identity,
+        name: &str,
+        at: Timestamp,
+        transaction: Transaction,
+    ) -> io::Result<Conversed> {
+        let mut stream = timeout(CONNECT, TcpStream::connect(link.address)).await??;
+        stream.set_nodelay(true)?;
+        let protocol = match link.protocol {
+            LinkProtocol::Lmtp => Protocol::Lmtp,
+            LinkProtocol::Smtp => Protocol::Smtp,
+        };
+        let need = match link.tls {
+            TlsNeed::Never => dialogue::TlsNeed::Never,
+            TlsNeed::Required => dialogue::TlsNeed::Required,
+        };
+        let mut dialogue = Dialogue::new(protocol, name, need, transaction);
+        match converse(&mut stream, &mut dialogue).await? {
+            End::Done(outcomes) => return Ok((outcomes, close(Stream::Clear(stream), dialogue))),
+            End::StartTls => {}
+        }
+        let mut stream = handshake(link, identity, at, stream).await?;
+        dialogue.secured();
+        match converse(&mut stream, &mut dialogue).await? {
+            End::Done(outcomes) => Ok((outcomes, close(Stream::Tls(Box::new(stream)), dialogue))),
+            End::StartTls => Err(io::Error::other("STARTTLS inside TLS")),
+        }
+    }
+
+    /// Carries out another transaction; nothing when the connection is gone and nothing was said.
+    pub async fn again(mut self, transaction: Transaction) -> Option<Conversed> {
+        self.dialogue.again(transaction);
+        if self.dialogue.is_closed() {
+            return None;
+        }
+        let end = match &mut self.stream {
+            Stream::Clear(stream) => converse(stream, &mut self.dialogue).await,
+            Stream::Tls(stream) => converse(&mut **stream, &mut self.dialogue).await,
+        };
+        match end {
+            // A next hop that hangs up before it has the message is asked again at once.
+            Ok(End::Done(outcomes)) if outcomes.iter().all(|(_, outcome)| is_lost(outcome)) => None,
+            Ok(End::Done(outcomes)) => Some((outcomes, close(self.stream, self.dialogue))),
+            Ok(End::StartTls) | Err(_) => None,
+        }
+    }
+
+    /// Says goodbye; whether the next hop answers matters to nobody.
+    pub async fn quit(mut self) {
+        self.dialogue.quit();
+        let goodbye = async {
+            while let Move::Send(octets) = self.dialogue.next() {
+                match &mut self.stream {
+                    Stream::Clear(stream) => stream.write_all(octets.as_ref()).await?,
+                    Stream::Tls(stream) => stream.write_all(octets.as_ref()).await?,
+                }
+            }
+            match &mut self.stream {
+                Stream::Clear(stream) => stream.shutdown().await,
+                Stream::Tls(stream) => stream.shutdown().await,
+            }
+        };
+        let _ = timeout(Duration::from_secs(5), goodbye).await;
+    }
+}
+
+/// Whether this side gave up on the connection.
+fn is_lost(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Deferred(Cause::Local(_)))
+}
+
+/// Keeps the connection when the dialogue can go on.
+fn close(stream: Stream, dialogue: Dialogue) -> Option<Connection> {
+    (!dialogue.is_closed()).then_some(Connection { stream, dialogue })
+}
+
+/// TLS with the link's own anchors; then path and revocation by our own trust store.
+async fn handshake(
+    link: &NextHop<'_>,
+    identity: &Identity,
+    at: Timestamp,
+    stream: TcpStream,
+) -> io::Result<TlsStream<TcpStream>> {
+    let config = tls::client(identity, link.trust).map_err(io::Error::other)?;
+    let peer = link.peer.unwrap_or_default();
+    let name = tls::server_name(peer).map_err(io::Error::other)?;
+    let stream = timeout(HANDSHAKE, TlsConnector::from(config).connect(name, stream)).await??;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    tls::confirm_server(link.trust, chain, at).map_err(io::Error::other)?;
+    Ok(stream)
+}
+
+/// Moves octets until the transaction is over. A connection that breaks ends it, too: the dialogue
+/// knows who has an outcome already.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    dialogue: &mut Dialogue,
+) -> io::Result<End> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        match dialogue.next() {
+            Move::Close => return Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+            Move::Done(outcomes) => return Ok(End::Done(outcomes)),
+            Move::NeedInput => match timeout(dialogue.patience(), stream.read(&mut buffer)).await {
+                Ok(Ok(read)) if read > 0 => {
+                    dialogue.feed(buffer.get(..read).unwrap_or_default());
+                }
+                Ok(Ok(_)) => dialogue.lost("the next hop closed the connection"),
+                Ok(Err(error)) => dialogue.lost(&error.to_string()),
+                Err(_) => dialogue.lost("the next hop did not answer in time"),
+            },
+            Move::Send(octets) => {
+                let write = async {
+                    stream.write_all(octets.as_ref()).await?;
+                    stream.flush().await
+                };
+                match timeout(WRITE, write).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => dialogue.lost(&error.to_string()),
+                    Err(_) => dialogue.lost("the next hop did not read in time"),
+                }
+            }
+            Move::StartTls => return Ok(End::StartTls),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a message says, layer by layer, from the outside in.
+
+use super::piece::Piece;
+use super::protected::{Conflict, Protected};
+use crate::crypto::certificate::Certificate;
+use crate::crypto::cms::decrypt::Recipient;
+use crate::crypto::cms::verify::SignerReport;
+use crate::crypto::trust::TrustProblem;
+use crate::label::{Label, SyntaxError};
+use crate::message::address::Address;
+use crate::message::header::Headers;
+
+/// Everything that opening found.
+pub struct Facts {
+    /// The header section that every relay sees.
+    pub outer: Headers,
+    /// The layers, outermost first.
+    pub layers: Vec<Layer>,
+    /// Header sections under a signature, outermost first.
+    pub protected: Vec<Protected>,
+    /// Fields that say one thing outside and another thing under the signature.
+    pub conflicts: Vec<Conflict>,
+    /// The MIME entity below the last layer that could be opened.
+    pub payload: Piece,
+}
+
+/// One S/MIME layer.
+pub struct Layer {
+    /// The MIME entity that carries it, header fields included.
+    pub entity: Piece,
+    /// The MIME entity inside it; for an envelope that stayed closed, nothing.
+    pub content: Option<Piece>,
+    /// What kind of layer.
+    pub kind: LayerKind,
+}
+
+/// What a layer is.
+pub enum LayerKind {
+    /// SignedData (RFC 5652 section 5).
+    Signed(SignedFacts),
+    /// EnvelopedData or AuthEnvelopedData.
+    Enveloped(EnvelopeFacts),
+}
+
+/// A signed layer.
+pub struct SignedFacts {
+    /// Clear or opaque.
+    pub form: SignedForm,
+    /// The CMS object.
+    pub cms: Piece,
+    /// The certificates that came along.
+    pub certificates: Vec<Certificate>,
+    /// Every signer; none means "unsigned", whatever the layer is called.
+    pub signers: Vec<SignerFacts>,
+}
+
+/// Where the signed content stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedForm {
+    /// multipart/signed: readable by anybody.
+    Clear,
+    /// application/pkcs7-mime; smime-type=signed-data.
+    Opaque,
+}
+
+/// An envelope.
+pub struct EnvelopeFacts {
+    /// Whether the content cipher authenticates.
+    pub authenticated: bool,
+    /// The content cipher, in words.
+    pub cipher: String,
+    /// Whom it is for.
+    pub recipients: Vec<Recipient>,
+    /// Whether one of our keys opened it.
+    pub opened: bool,
+}
+
+/// A signer or countersigner, with both verdicts.
+pub struct SignerFacts {
+    /// The cryptographic verdict, and what the signed attributes say.
+    pub report: SignerReport,
+    /// Why the certificate is not trusted, if it is not. Without a certificate there is no verdict.
+    pub trust: Option<TrustProblem>,
+    /// The label of this signer.
+    pub label: Carried<Label>,
+    /// Those who signed this signature.
+    pub countersigners: Vec<SignerFacts>,
+}
+
+/// A signed attribute that may be there.
+#[derive(Clone, Debug)]
+pub enum Carried<T> {
+    /// It is not there.
+    Absent,
+    /// It is there and cannot be read.
+    Malformed(SyntaxError),
+    /// It is there.
+    Present(T),
+}
+
+impl SignerFacts {
+    /// Whether the signature verifies and its certificate is trusted.
+    pub fn is_good(&self) -> bool {
+        self.report.is_good() && self.report.certificate.is_some() && self.trust.is_none()
+    }
+
+    /// The addresses that its certificate names.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.report
+            .certificate
+            .iter()
+            .flat_map(Certificate::emails)
+            .filter_map(|email| Address::parse(&email).ok())
+            .collect()
+    }
+
+    /// Whether the certificate names `address`.
+    pub fn is(&self, address: &Address) -> bool {
+        self.addresses().contains(address)
+    }
+
+    /// Who signed, in words, for explanations.
+    pub fn name(&self) -> String {
+        self.report.certificate.as_ref().map_or_else(
+            || "a signer without certificate".to_owned(),
+            Certificate::subject,
+        )
+    }
+}
+
+impl Layer {
+    /// The signers of a signed layer.
+    pub fn signers(&self) -> &[SignerFacts] {
+        match &self.kind {
+            LayerKind::Signed(signed) => &signed.signers,
+            LayerKind::Enveloped(_) => &[],
+        }
+    }
+}
+
+impl Facts {
+    /// Whether there is an envelope that stayed closed.
+    pub fn is_closed(&self) -> bool {
+        self.layers.iter().any(|layer| layer.content.is_none())
+    }
+
+    /// The index of the outermost envelope, if there is one.
+    pub fn envelope(&self) -> Option<usize> {
+        self.layers
+            .iter()
+            .position(|layer| matches!(layer.kind, LayerKind::Enveloped(_)))
+    }
+
+    /// The innermost signed layer: the drafter's.
+    pub fn drafted(&self) -> Option<(usize, &SignedFacts)> {
+        self.layers
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(index, layer)| match &layer.kind {
+                LayerKind::Signed(signed) => Some((index, signed)),
+                LayerKind::Enveloped(_) => None,
+            })
+    }
+
+    // RFC 9788 §4.8: an automated system acts on protected fields, never on outer ones
+    /// The value of a header field: where any header section is protected, only what is protected
+    /// counts; the outermost protection wins. Without protection, what stands outside.
+    pub fn field(&self, name: &str) -> Option<String> {
+        if self.protected.is_empty() {
+            self.outer.first(name).map(|field| field.value().to_owned())
+        } else {
+            self.protected
+                .iter()
+                .find_map(|protected| protected.headers.first(name))
+                .map(|field| field.value().to_owned())
+        }
+    }
+
+    /// The header section that counts: the outermost protected one, or else the outer one.
+    pub fn headers(&self) -> &Headers {
+        self.protected
+            .first()
+            .map_or(&self.outer, |protected| &protected.headers)
+    }
+}

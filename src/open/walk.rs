@@ -1,0 +1,267 @@
+//! The walk from the outermost layer to the payload.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::Opener;
+use super::facts::{
+    Carried, EnvelopeFacts, Facts, Layer, LayerKind, SignedFacts, SignedForm, SignerFacts,
+};
+use super::piece::Piece;
+use super::protected::Protected;
+use crate::crypto::certificate::Certificate;
+use crate::crypto::cms::decrypt::{self, Envelope};
+use crate::crypto::cms::read::Limits as CmsLimits;
+use crate::crypto::cms::read::{self, CmsError, ContentInfo, SignedData};
+use crate::crypto::cms::verify::{self, SignerReport};
+use crate::crypto::trust::Purpose;
+use crate::label;
+use crate::message::mime::{Entity, MimeError};
+
+/// The most layers that a message may have.
+const LAYERS: usize = 8;
+/// The deepest that countersignatures may stand on countersignatures.
+const COUNTERSIGNATURES: usize = 4;
+
+/// Why a message cannot be walked through at all.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WalkError {
+    #[error("layer {layer}: {source}")]
+    Cms { layer: usize, source: CmsError },
+    #[error("more than {LAYERS} layers")]
+    Depth,
+    #[error("layer {layer}: {source}")]
+    Mime { layer: usize, source: MimeError },
+    #[error("layer {layer}: {text}")]
+    Shape { layer: usize, text: &'static str },
+}
+
+pub(super) fn walk(opener: &Opener<'_>, message: Piece) -> Result<Facts, WalkError> {
+    let mut layers: Vec<Layer> = Vec::new();
+    let mut protected: Vec<Protected> = Vec::new();
+    let mut outer = None;
+    let mut piece = message;
+    loop {
+        let layer = layers.len();
+        let entity = Entity::parse(piece.buffer(), piece.range(), opener.limits)
+            .map_err(|source| WalkError::Mime { layer, source })?;
+        if let Some(Layer {
+            kind: LayerKind::Signed(_),
+            ..
+        }) = layers.last()
+        {
+            protected.extend(Protected::read(
+                layer.saturating_sub(1),
+                &entity.headers,
+                &entity.content_type,
+            ));
+        }
+        let found = step(opener, layer, &piece, &entity)?;
+        outer.get_or_insert(entity.headers);
+        let Some(found) = found else { break };
+        let content = found.content.clone();
+        layers.push(found);
+        match content {
+            Some(inside) if layers.len() < LAYERS => piece = inside,
+            Some(_) => return Err(WalkError::Depth),
+            None => break,
+        }
+    }
+    let outer = outer.ok_or(WalkError::Depth)?;
+    let mut conflicts = Vec::new();
+    let mut outside = &outer;
+    for inside in &protected {
+        conflicts.extend(inside.conflicts_with(outside));
+        outside = &inside.headers;
+    }
+    Ok(Facts {
+        conflicts,
+        outer,
+        layers,
+        protected,
+        payload: piece,
+    })
+}
+
+/// The layer that `entity` is, if it is one.
+fn step(
+    opener: &Opener<'_>,
+    layer: usize,
+    piece: &Piece,
+    entity: &Entity,
+) -> Result<Option<Layer>, WalkError> {
+    let kind = &entity.content_type;
+    // RFC 8551 §3.5.3.1, and the older x- spelling
+    if kind.is("multipart", "signed")
+        && kind.param("protocol").is_some_and(|protocol| {
+            protocol.eq_ignore_ascii_case("application/pkcs7-signature")
+                || protocol.eq_ignore_ascii_case("application/x-pkcs7-signature")
+        })
+    {
+        return clear_signed(opener, layer, piece, entity).map(Some);
+    }
+    // RFC 8551 §3.2: what the object is, its own content type says, never smime-type
+    if kind.is("application", "pkcs7-mime") || kind.is("application", "x-pkcs7-mime") {
+        return opaque(opener, layer, piece, entity).map(Some);
+    }
+    Ok(None)
+}
+
+fn clear_signed(
+    opener: &Opener<'_>,
+    layer: usize,
+    piece: &Piece,
+    entity: &Entity,
+) -> Result<Layer, WalkError> {
+    let [content, signature] = entity.children.as_slice() else {
+        return Err(WalkError::Shape {
+            layer,
+            text: "multipart/signed has two parts (RFC 1847 section 2.1)",
+        });
+    };
+    let cms = decoded(layer, piece, signature)?;
+    let ContentInfo::Signed(signed) = parse(layer, cms.bytes())? else {
+        return Err(WalkError::Shape {
+            layer,
+            text: "the signature part is not SignedData",
+        });
+    };
+    // RFC 8551 §3.5.3.2: eContent is absent; content in both places could show two texts
+    if signed.content.is_some() {
+        return Err(WalkError::Shape {
+            layer,
+            text: "the signature part of multipart/signed carries content of its own",
+        });
+    }
+    // RFC 8551 §3.5.3: the exact octets between the boundaries
+    let content = piece.at(content.range.clone());
+    let facts = signed_facts(
+        opener,
+        SignedForm::Clear,
+        &cms,
+        &signed,
+        Some(content.bytes()),
+    );
+    Ok(Layer {
+        entity: piece.clone(),
+        content: Some(content),
+        kind: LayerKind::Signed(facts),
+    })
+}
+
+fn opaque(
+    opener: &Opener<'_>,
+    layer: usize,
+    piece: &Piece,
+    entity: &Entity,
+) -> Result<Layer, WalkError> {
+    let cms = decoded(layer, piece, entity)?;
+    let (content, kind) = match parse(layer, cms.bytes())? {
+        ContentInfo::Signed(signed) => {
+            let content = signed.content.as_deref().ok_or(WalkError::Shape {
+                layer,
+                text: "application/pkcs7-mime with SignedData carries no content",
+            })?;
+            let content = Piece::whole(Arc::new(Zeroizing::new(content.to_vec())));
+            let facts = signed_facts(opener, SignedForm::Opaque, &cms, &signed, None);
+            (Some(content), LayerKind::Signed(facts))
+        }
+        ContentInfo::Enveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
+        ContentInfo::AuthEnveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
+        ContentInfo::Other { .. } => {
+            return Err(WalkError::Shape {
+                layer,
+                text: "the CMS content type is not one that is opened here",
+            });
+        }
+    };
+    Ok(Layer {
+        entity: piece.clone(),
+        content,
+        kind,
+    })
+}
+
+/// An envelope: opened by the first of our keys that is a recipient's, or left closed.
+fn envelope(opener: &Opener<'_>, envelope: Envelope<'_>) -> (Option<Piece>, LayerKind) {
+    let plain = decrypt::decrypt(envelope, opener.keys).ok();
+    let facts = EnvelopeFacts {
+        authenticated: matches!(envelope, Envelope::Authenticated(_)),
+        cipher: envelope.cipher_name(),
+        recipients: decrypt::recipients(envelope),
+        opened: plain.is_some(),
+    };
+    (
+        plain.map(|plain| Piece::whole(Arc::new(plain))),
+        LayerKind::Enveloped(facts),
+    )
+}
+
+fn decoded(layer: usize, piece: &Piece, entity: &Entity) -> Result<Piece, WalkError> {
+    entity
+        .decoded(piece.buffer())
+        .map(|bytes| Piece::whole(Arc::new(bytes.into_owned())))
+        .map_err(|source| WalkError::Mime { layer, source })
+}
+
+fn parse(layer: usize, cms: &[u8]) -> Result<ContentInfo<'_>, WalkError> {
+    read::parse(cms, &CmsLimits::default()).map_err(|source| WalkError::Cms { layer, source })
+}
+
+/// `detached` is the content of a clear-signed layer; an opaque one has its own.
+fn signed_facts(
+    opener: &Opener<'_>,
+    form: SignedForm,
+    cms: &Piece,
+    signed: &SignedData<'_>,
+    detached: Option<&[u8]>,
+) -> SignedFacts {
+    let certificates = verify::certificates(signed);
+    let signers = verify::verify(signed, detached, &certificates)
+        .into_iter()
+        .map(|report| signer_facts(opener, report, &certificates, 0))
+        .collect();
+    SignedFacts {
+        form,
+        cms: cms.clone(),
+        certificates,
+        signers,
+    }
+}
+
+fn signer_facts(
+    opener: &Opener<'_>,
+    mut report: SignerReport,
+    certificates: &[Certificate],
+    depth: usize,
+) -> SignerFacts {
+    let below = std::mem::take(&mut report.countersigners);
+    let countersigners = if depth < COUNTERSIGNATURES {
+        below
+            .into_iter()
+            .map(|report| signer_facts(opener, report, certificates, depth.saturating_add(1)))
+            .collect()
+    } else {
+        Vec::new()
+    };
+    let trust = report.certificate.as_ref().and_then(|certificate| {
+        opener
+            .trust
+            .validate(certificate, certificates, Purpose::Sign, opener.at)
+            .err()
+    });
+    let label = match &report.label_der {
+        None => Carried::Absent,
+        Some(der) => match label::ess::decode(der) {
+            Ok(label) => Carried::Present(label),
+            Err(error) => Carried::Malformed(error),
+        },
+    };
+    SignerFacts {
+        report,
+        trust,
+        label,
+        countersigners,
+    }
+}

@@ -1,0 +1,24 @@
+//! The originator's layers, untouched: only the outermost header section changes.
+
+use super::fields::{self, AUTHORIZING_USERS};
+use super::unwritable;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::decision::Stop;
+use crate::message::header::{Edit, Limits, Line, edited};
+use crate::review::Released;
+
+/// The message with this hop's trace and those who released it in front, blind recipients left out.
+pub(super) fn seal(config: &Config, at: Timestamp, released: &Released) -> Result<Vec<u8>, Stop> {
+    let received = released.cleared().opened().received();
+    let trace = fields::trace(config, at, received);
+    let mut edits = vec![Edit::Prepend(
+        Line::structured("Received", &trace).map_err(unwritable)?,
+    )];
+    edits.extend(["Bcc", "Resent-Bcc", "Return-Path"].map(|name| Edit::Remove(name.into())));
+    if let Some(users) = fields::authorizing(released.authorizing()) {
+        let users = Line::structured(AUTHORIZING_USERS, &users).map_err(unwritable)?;
+        edits.push(Edit::Replace(users));
+    }
+    edited(received.bytes(), &edits, Limits::default()).map_err(unwritable)
+}
