@@ -9,7 +9,9 @@
 //! Standards: X.690 sections 8 (BER), 10 and 11 (DER).
 
 mod read;
+mod tag;
 mod write;
 
-pub use read::{BerError, BerErrorKind, Element, Limits, Reader, Tag, to_der};
+pub use read::{Element, Limits, Reader, to_der};
+pub use tag::{BerError, BerErrorKind, Tag};
 pub use write::{Node, contents_of, set_of};
