@@ -447,3 +447,6 @@ fn random_key(length: usize) -> Result<Vec<u8>, DecryptError> {
         .map_err(|_| DecryptError::Failed)?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests;

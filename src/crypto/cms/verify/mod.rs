@@ -10,6 +10,7 @@
 //! Standards: RFC 5652 sections 5.4, 5.6, 11; RFC 6211; RFC 8933; RFC 5035 section 2;
 //! RFC 2634 section 1.3.4.
 
+mod attributes;
 mod legacy;
 mod problem;
 
@@ -19,14 +20,15 @@ use const_oid::ObjectIdentifier;
 
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{Digest, SignatureScheme};
-use crate::crypto::ber::{Reader, Tag};
 use crate::crypto::certificate::{Certificate, PublicKey};
-use crate::crypto::ess::{self, SigningCertificate};
+use crate::crypto::ess;
 use crate::crypto::provider;
 
-use super::attribute::{self, Attribute};
+use super::attribute;
 use super::oid;
-use super::read::{AlgorithmIdentifier, Limits, SignedData, SignerInfo};
+use super::read::{Limits, SignedData, SignerInfo};
+
+use attributes::{bound_to, value};
 
 pub use problem::SignatureProblem;
 
@@ -40,6 +42,9 @@ pub struct SignerReport {
     pub identifier: String,
     /// The signer's certificate, if it was among those given.
     pub certificate: Option<Certificate>,
+    /// Other certificates at hand under which it verifies as well: the same key, certified again.
+    /// When the first one is not trusted, one of these may be.
+    pub further_certificates: Vec<Certificate>,
     /// The digest algorithm, if known.
     pub digest: Option<Digest>,
     /// The signature scheme, if known.
@@ -207,11 +212,19 @@ impl Verification<'_> {
         if signer.version != version {
             problems.push(SignatureProblem::Version);
         }
-        self.attributes(signer, content_type, digest, &mut problems);
+        attributes::check(
+            self.digests,
+            &self.limits,
+            signer,
+            content_type,
+            digest,
+            &mut problems,
+        );
 
         let mut report = SignerReport {
             identifier: signer.sid.to_string(),
             certificate: None,
+            further_certificates: Vec::new(),
             digest,
             scheme,
             problems,
@@ -231,78 +244,6 @@ impl Verification<'_> {
         }
         report.countersigners = self.countersigners(signer, depth);
         report
-    }
-
-    /// Every rule about signed attributes but the signature over them.
-    fn attributes(
-        &self,
-        signer: &SignerInfo<'_>,
-        content_type: Option<&ObjectIdentifier>,
-        digest: Option<Digest>,
-        problems: &mut Vec<SignatureProblem>,
-    ) {
-        if signer.signed_attributes.is_none() {
-            problems.push(SignatureProblem::WithoutSignedAttributes);
-            // RFC 5652 §5.3: they must be there unless the content is id-data.
-            if content_type.is_some_and(|content_type| *content_type != oid::DATA) {
-                problems.push(SignatureProblem::Missing(oid::MESSAGE_DIGEST));
-            }
-            // The octets of signed attributes, offered as a content: the signature was made for
-            // something else.
-            if looks_like_attributes(self.digests.content, &self.limits) {
-                problems.push(SignatureProblem::ContentIsSignedAttributes);
-            }
-            return;
-        }
-        for (index, attribute) in signer.signed.iter().enumerate() {
-            let earlier = signer.signed.iter().take(index);
-            if earlier.clone().any(|other| other.oid == attribute.oid)
-                && !problems.contains(&SignatureProblem::Repeated(attribute.oid))
-            {
-                problems.push(SignatureProblem::Repeated(attribute.oid));
-            }
-            // RFC 5652 §11, RFC 2634 §1.3.4: exactly one value.
-            if attribute.values.len() != 1 && has_one_value(&attribute.oid) {
-                problems.push(SignatureProblem::NotOneValue(attribute.oid));
-            }
-        }
-        match content_type {
-            // RFC 5652 §5.6
-            Some(content_type) => match own_value(signer, &oid::CONTENT_TYPE, problems) {
-                Some(value) if oid_is(value, content_type) => {}
-                Some(_) => problems.push(SignatureProblem::ContentType),
-                None => {}
-            },
-            // RFC 5652 §11.4: no content-type. RFC 2634 §1.3.4: only these others.
-            None => problems.extend(
-                signer
-                    .signed
-                    .iter()
-                    .filter(|attribute| !may_countersign(attribute))
-                    .map(|attribute| SignatureProblem::NotAllowed(attribute.oid)),
-            ),
-        }
-        if let Some(value) = own_value(signer, &oid::MESSAGE_DIGEST, problems) {
-            match (ess::read_octets(value), digest) {
-                (Ok(expected), Some(digest)) => {
-                    if !self.digests.matches(digest, &expected) {
-                        problems.push(SignatureProblem::ContentDigest);
-                    }
-                }
-                (Ok(_), None) => {}
-                (Err(_), _) => problems.push(SignatureProblem::Malformed(oid::MESSAGE_DIGEST)),
-            }
-        }
-        if let Some(value) = value(signer, &oid::SIGNING_TIME)
-            && attribute::read_time_value(value, self.limits.ber).is_none()
-        {
-            problems.push(SignatureProblem::Malformed(oid::SIGNING_TIME));
-        }
-        if let Some(value) = value(signer, &oid::ALGORITHM_PROTECTION)
-            && !protects(value, signer, &self.limits)
-        {
-            problems.push(SignatureProblem::AlgorithmProtection);
-        }
     }
 
     /// Finds the certificate under which the signature verifies, and what it binds itself to.
@@ -359,6 +300,11 @@ impl Verification<'_> {
             Some(certificate) => {
                 report.problems.extend(bound_to(signer, certificate));
                 report.certificate = Some(certificate.clone());
+                report.further_certificates = found
+                    .iter()
+                    .filter(|other| **other != certificate && bound_to(signer, other).is_empty())
+                    .map(|other| (*other).clone())
+                    .collect();
             }
             None => {
                 let named = candidates().next().cloned();
@@ -405,6 +351,7 @@ fn unread(problem: SignatureProblem) -> SignerReport {
     SignerReport {
         identifier: String::new(),
         certificate: None,
+        further_certificates: Vec::new(),
         digest: None,
         scheme: None,
         problems: vec![problem],
@@ -447,61 +394,6 @@ fn algorithms(
     (Some(digest), scheme)
 }
 
-/// The value of a signed attribute of which there is exactly one.
-fn value<'a>(signer: &SignerInfo<'a>, oid: &ObjectIdentifier) -> Option<&'a [u8]> {
-    signer.signed_value(oid)
-}
-
-/// As [`value`], for an attribute that must be there.
-fn own_value<'a>(
-    signer: &SignerInfo<'a>,
-    oid: &ObjectIdentifier,
-    problems: &mut Vec<SignatureProblem>,
-) -> Option<&'a [u8]> {
-    if signer.signed_of(oid).next().is_none() {
-        problems.push(SignatureProblem::Missing(*oid));
-    }
-    // Repeated, or of several values: reported by the walk over all attributes.
-    value(signer, oid)
-}
-
-fn oid_is(value: &[u8], expected: &ObjectIdentifier) -> bool {
-    let mut reader = Reader::new(value, Default::default());
-    reader.oid().is_ok_and(|oid| oid == *expected) && reader.finish().is_ok()
-}
-
-fn has_one_value(oid: &ObjectIdentifier) -> bool {
-    [
-        oid::CONTENT_TYPE,
-        oid::MESSAGE_DIGEST,
-        oid::SIGNING_TIME,
-        oid::ALGORITHM_PROTECTION,
-        ess::RECEIPT_REQUEST,
-        ess::SECURITY_LABEL,
-        ess::ML_EXPANSION_HISTORY,
-        ess::CONTENT_HINTS,
-        ess::MESSAGE_SIGNATURE_DIGEST,
-        ess::CONTENT_IDENTIFIER,
-        ess::EQUIVALENT_LABELS,
-        ess::CONTENT_REFERENCE,
-        ess::SIGNING_CERTIFICATE,
-        ess::SIGNING_CERTIFICATE_V2,
-    ]
-    .contains(oid)
-}
-
-// RFC 2634 §1.3.4; the algorithm protection of RFC 6211 is younger than that list, and harmless.
-fn may_countersign(attribute: &Attribute<'_>) -> bool {
-    [
-        oid::MESSAGE_DIGEST,
-        oid::SIGNING_TIME,
-        oid::ALGORITHM_PROTECTION,
-        ess::SIGNING_CERTIFICATE,
-        ess::SIGNING_CERTIFICATE_V2,
-    ]
-    .contains(&attribute.oid)
-}
-
 /// signatureType: one value with several types, or several values.
 fn signature_types(signer: &SignerInfo<'_>) -> Vec<ObjectIdentifier> {
     // RFC 3183 §3.1.2 can be read both ways.
@@ -511,64 +403,6 @@ fn signature_types(signer: &SignerInfo<'_>) -> Vec<ObjectIdentifier> {
         .filter_map(|value| ess::read_signature_type(value).ok())
         .flatten()
         .collect()
-}
-
-/// Whether CMSAlgorithmProtection names the algorithms that the SignerInfo names.
-fn protects(value: &[u8], signer: &SignerInfo<'_>, limits: &Limits) -> bool {
-    // RFC 6211 §2: digestAlgorithm, then [1] IMPLICIT signatureAlgorithm; no MAC with a signature.
-    let read = || {
-        let mut fields = ess::value_reader(value, Tag::SEQUENCE)?;
-        let digest = AlgorithmIdentifier::read(&fields.expect(Tag::SEQUENCE)?)?;
-        let signature = fields.expect(Tag::context_constructed(1))?;
-        fields.finish()?;
-        let mut untagged = signature.to_der()?.into_owned();
-        if let Some(first) = untagged.first_mut() {
-            *first = Tag::SEQUENCE.0;
-        }
-        let signature_is_same = AlgorithmIdentifier::parse(&untagged, limits.ber)?
-            .means_same(&signer.signature_algorithm);
-        Ok::<_, crate::crypto::ber::BerError>(
-            digest.means_same(&signer.digest_algorithm) && signature_is_same,
-        )
-    };
-    read().unwrap_or(false)
-}
-
-/// What the signing-certificate attributes say against this certificate. Both versions may be
-/// there, and each is judged by itself.
-fn bound_to(signer: &SignerInfo<'_>, certificate: &Certificate) -> Vec<SignatureProblem> {
-    let mut problems = Vec::new();
-    let mut judge = |attribute: ObjectIdentifier, read: fn(&[u8]) -> Result<_, _>| {
-        let Some(value) = value(signer, &attribute) else {
-            return;
-        };
-        match read(value) {
-            Ok(named) if names(&named, certificate) => {}
-            Ok(_) => problems.push(SignatureProblem::SigningCertificate),
-            Err(_) => problems.push(SignatureProblem::Malformed(attribute)),
-        }
-    };
-    judge(ess::SIGNING_CERTIFICATE, SigningCertificate::read_v1);
-    judge(ess::SIGNING_CERTIFICATE_V2, SigningCertificate::read_v2);
-    problems
-}
-
-// RFC 5035 §2: the first entry is the signer's certificate.
-fn names(named: &SigningCertificate, certificate: &Certificate) -> bool {
-    let Some(first) = named.certificates.first() else {
-        return false;
-    };
-    let Some(digest) = Digest::from_oid(&first.algorithm) else {
-        return false;
-    };
-    let hash = provider::default().digest(digest, &[certificate.der()]);
-    let serial_fits = first
-        .issuer_and_serial
-        .as_ref()
-        .is_none_or(|(issuer, serial)| {
-            issuer == certificate.issuer_der() && serial == certificate.serial_bytes()
-        });
-    hash == first.hash && serial_fits
 }
 
 // RFC 8551 §4.4: below 2048 bits is for old messages only.
@@ -581,16 +415,5 @@ fn weak_key(certificate: &Certificate) -> Option<SignatureProblem> {
     }
 }
 
-fn looks_like_attributes(content: &[u8], limits: &Limits) -> bool {
-    let read = || {
-        let mut reader = Reader::new(content, limits.ber);
-        let set = reader.expect(Tag::SET).ok()?;
-        reader.finish().ok()?;
-        super::read::attributes(&set, limits).ok()
-    };
-    read().is_some_and(|attributes| {
-        attributes
-            .iter()
-            .any(|attribute| attribute.oid == oid::MESSAGE_DIGEST)
-    })
-}
+#[cfg(test)]
+mod tests;
