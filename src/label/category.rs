@@ -9,6 +9,7 @@ use const_oid::ObjectIdentifier;
 use super::der::{
     self, BIT_STRING, Element, OBJECT_IDENTIFIER, SEQUENCE, SET, SyntaxError, SyntaxProblem,
 };
+use super::missi::{self, EnumeratedKind};
 use super::value::{Categories, Category, Kind};
 
 const RESTRICTIVE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.2.1.8.3.0");
@@ -30,6 +31,8 @@ pub(super) struct Found {
     pub(super) categories: Categories,
     /// Types that are not known, with the place of each.
     pub(super) unknown: Vec<(ObjectIdentifier, usize)>,
+    /// Security levels beside MISSI tags.
+    pub(super) levels: Vec<(u64, usize)>,
 }
 
 /// What an explicitly present category without a value means.
@@ -42,7 +45,11 @@ pub(super) enum Empty {
 }
 
 /// Reads the SET OF SecurityCategory.
-pub(super) fn decode(set: &Element<'_>, empty: Empty) -> Result<Found, SyntaxError> {
+pub(super) fn decode(
+    set: &Element<'_>,
+    empty: Empty,
+    kind_of: &EnumeratedKind<'_>,
+) -> Result<Found, SyntaxError> {
     let mut found = Found::default();
     let mut seen = Vec::new();
     let mut reader = set.inside();
@@ -68,6 +75,25 @@ pub(super) fn decode(set: &Element<'_>, empty: Empty) -> Result<Found, SyntaxErr
         let mut value_reader = wrapper.inside();
         let value = value_reader.next("the category value")?;
         value_reader.finish()?;
+        let is_missi = match empty {
+            Empty::Refused => type_ == missi::LABEL,
+            Empty::Grants => type_ == missi::PRIVILEGES,
+        };
+        if is_missi {
+            // SDN.801: exactly one security category.
+            if seen.len() > 1 || !reader.is_empty() {
+                return Err(SyntaxProblem::MissiNotAlone.at(sequence.start));
+            }
+            found.categories = match empty {
+                Empty::Refused => {
+                    let tags = missi::label_tags(&value, kind_of)?;
+                    found.levels = tags.levels;
+                    tags.categories
+                }
+                Empty::Grants => missi::privileges(&value, kind_of)?,
+            };
+            continue;
+        }
         let Some(category) = one(&type_, &value)? else {
             found.unknown.push((type_, sequence.start));
             continue;

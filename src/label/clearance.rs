@@ -12,6 +12,7 @@ use super::category::{self, Empty, Found};
 use super::der::{
     self, BIT_STRING, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, SyntaxError, SyntaxProblem,
 };
+use super::policy::Policies;
 use super::value::Clearance;
 
 /// The clearance attribute of X.501.
@@ -42,6 +43,19 @@ pub fn decode(octets: &[u8]) -> Result<Clearance, SyntaxError> {
 /// # Errors
 /// When the octets are not exactly one clearance.
 pub fn decode_with_notes(octets: &[u8]) -> Result<Decoded, SyntaxError> {
+    read(octets, None)
+}
+
+/// As [`decode_with_notes`], and reads enumerated MISSI privileges too: the clearance's policy says which
+/// kind they are.
+///
+/// # Errors
+/// When the octets are not exactly one clearance, or the policy does not settle the kind.
+pub fn decode_under(octets: &[u8], policies: &Policies) -> Result<Decoded, SyntaxError> {
+    read(octets, Some(policies))
+}
+
+fn read(octets: &[u8], policies: Option<&Policies>) -> Result<Decoded, SyntaxError> {
     let sequence = der::whole(octets, SEQUENCE, "a clearance (SEQUENCE)")?;
     let mut reader = sequence.inside();
     let policy = reader.next("the policy identifier")?;
@@ -63,7 +77,9 @@ pub fn decode_with_notes(octets: &[u8]) -> Result<Decoded, SyntaxError> {
     let mut found = Found::default();
     if reader.peek() == Some(category_tag) {
         let set = reader.next("the security categories")?;
-        found = category::decode(&set, Empty::Grants)?;
+        let of_policy = policies.and_then(|policies| policies.get(&policy));
+        let kind_of = |tag_set: &ObjectIdentifier| of_policy?.enumerated_kind(tag_set);
+        found = category::decode(&set, Empty::Grants, &kind_of)?;
     }
     refuse_rest(&mut reader)?;
     Ok(Decoded {

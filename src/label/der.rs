@@ -69,6 +69,9 @@ pub enum SyntaxProblem {
     /// A component that every such value has is not there.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// A MISSI category beside others.
+    #[error("a MISSI security category must be the only category")]
+    MissiNotAlone,
     /// RFC 5755 and RFC 3281 tags in one clearance.
     #[error("the clearance mixes the tags of RFC 5755 and RFC 3281")]
     MixedTagging,

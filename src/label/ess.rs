@@ -6,12 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use const_oid::ObjectIdentifier;
+
 use super::category::{self, Empty};
 use super::der::{
     self, Element, INTEGER, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, SyntaxError,
     SyntaxProblem, UTF8_STRING,
 };
-use super::value::{Label, PrivacyMark};
+use super::policy::Policies;
+use super::value::{Kind, Label, PrivacyMark};
 
 /// Reads a label; the components may stand in any order.
 ///
@@ -20,7 +23,18 @@ use super::value::{Label, PrivacyMark};
 /// # Errors
 /// When the octets are not exactly one label, or a category syntax is not known.
 pub fn decode(octets: &[u8]) -> Result<Label, SyntaxError> {
-    label(&der::whole(octets, SET, "a security label (SET)")?)
+    label(&der::whole(octets, SET, "a security label (SET)")?, None)
+}
+
+/// As [`decode`], and reads enumerated MISSI tags too: the label's policy says which kind they are.
+///
+/// # Errors
+/// As [`decode`], and when the policy does not settle the kind.
+pub fn decode_under(octets: &[u8], policies: &Policies) -> Result<Label, SyntaxError> {
+    label(
+        &der::whole(octets, SET, "a security label (SET)")?,
+        Some(policies),
+    )
 }
 
 /// Reads a label and refuses every form but the canonical one.
@@ -83,7 +97,7 @@ pub fn decode_equivalent_labels(octets: &[u8]) -> Result<Vec<Label>, SyntaxError
         let element = reader
             .next("a security label")?
             .expect(SET, "a security label (SET)")?;
-        let label = label(&element)?;
+        let label = label(&element, None)?;
         let policy = label
             .policy
             .ok_or(SyntaxProblem::Missing("the policy identifier").at(element.start))?;
@@ -109,9 +123,9 @@ pub fn encode_equivalent_labels(labels: &[Label]) -> Result<Vec<u8>, SyntaxError
     Ok(octets)
 }
 
-fn label(set: &Element<'_>) -> Result<Label, SyntaxError> {
+fn label(set: &Element<'_>, policies: Option<&Policies>) -> Result<Label, SyntaxError> {
     let mut label = Label::default();
-    let mut has_categories = false;
+    let mut categories = None;
     let mut reader = set.inside();
     while !reader.is_empty() {
         let element = reader.next("a label component")?;
@@ -137,21 +151,33 @@ fn label(set: &Element<'_>) -> Result<Label, SyntaxError> {
                 }
             }
             SET => {
-                if has_categories {
+                if categories.replace(element).is_some() {
                     return duplicate("the set of categories");
                 }
-                has_categories = true;
-                let found = category::decode(&element, Empty::Refused)?;
-                if let Some((type_, position)) = found.unknown.first() {
-                    return Err(SyntaxProblem::UnknownCategory(*type_).at(*position));
-                }
-                label.categories = found.categories;
             }
             found => {
                 let expected = "policy, classification, privacy mark or categories";
                 return Err(SyntaxProblem::UnexpectedTag { expected, found }.at(element.start));
             }
         }
+    }
+    // Last, because the policy may stand after them.
+    if let Some(element) = categories {
+        let policy = label.policy.and_then(|oid| policies?.get(&oid));
+        let kind_of = |tag_set: &ObjectIdentifier| -> Option<Kind> {
+            policy.and_then(|policy| policy.enumerated_kind(tag_set))
+        };
+        let found = category::decode(&element, Empty::Refused, &kind_of)?;
+        if let Some((type_, position)) = found.unknown.first() {
+            return Err(SyntaxProblem::UnknownCategory(*type_).at(*position));
+        }
+        // SDN.801: a security level equals the label's classification.
+        for (level, position) in found.levels {
+            if label.classification != Some(level) {
+                return Err(SyntaxProblem::SecurityLevel(level).at(position));
+            }
+        }
+        label.categories = found.categories;
     }
     if label == Label::default() {
         return Err(SyntaxProblem::Missing("every component of the label").at(set.start));
@@ -179,9 +205,6 @@ fn is_printable_mark(octets: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use const_oid::ObjectIdentifier;
-
-    use super::super::value::Kind;
     use super::*;
 
     fn octets(hex: &str) -> Vec<u8> {

@@ -22,6 +22,7 @@ pub mod der;
 pub mod equivalence;
 pub mod ess;
 pub mod marking;
+mod missi;
 pub mod naming;
 mod policy;
 mod reason;

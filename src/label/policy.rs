@@ -157,6 +157,24 @@ impl Policy {
             .map(|marks| marks.iter().map(|mark| mark.name.as_str()))
     }
 
+    /// The one kind that the enumerated tags of a tag set have.
+    pub(super) fn enumerated_kind(&self, tag_set: &ObjectIdentifier) -> Option<Kind> {
+        let set = self.tag_sets.iter().position(|set| set.oid == *tag_set)?;
+        let of_set = self
+            .tags
+            .iter()
+            .filter(|tag| tag.set == set)
+            .filter_map(|tag| tag.kind);
+        let mut kinds = of_set.filter(|kind| {
+            matches!(
+                kind,
+                Kind::EnumeratedRestrictive | Kind::EnumeratedPermissive
+            )
+        });
+        let first = kinds.next()?;
+        kinds.all(|kind| kind == first).then_some(first)
+    }
+
     pub(super) fn class_id(&self, value: u64) -> Option<ClassId> {
         self.class_by_value.get(&value).copied()
     }
