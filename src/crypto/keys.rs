@@ -304,3 +304,6 @@ fn wrap_pkcs8(algorithm: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
     let octets = Zeroizing::new(tlv::element(tlv::OCTET_STRING, &[key]));
     Zeroizing::new(tlv::sequence(&[&tlv::integer(0), algorithm, &octets]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,6 @@ use super::algorithm::{Curve, Digest, KeyKind, SignatureScheme};
 use super::certificate::{Certificate, CertificateError, Extension, PublicKey};
 use super::keys::{Identity, KeyError};
 use super::provider::{self, CryptoError};
-use super::revocation::{GENERALIZED_TIME, UTC_TIME};
 use super::{pem, tlv};
 use crate::clock::Timestamp;
 
@@ -531,8 +530,8 @@ fn signed_der(tbs: &[u8], scheme: &SignatureScheme, signature: &[u8]) -> Vec<u8>
 fn time_der(at: Timestamp) -> Vec<u8> {
     let civil = at.to_zoned(TimeZone::UTC);
     let (tag, form) = match civil.year() {
-        1950..=2049 => (UTC_TIME, "%y%m%d%H%M%SZ"),
-        _ => (GENERALIZED_TIME, "%Y%m%d%H%M%SZ"),
+        1950..=2049 => (tlv::UTC_TIME, "%y%m%d%H%M%SZ"),
+        _ => (tlv::GENERALIZED_TIME, "%Y%m%d%H%M%SZ"),
     };
     tlv::element(tag, &[civil.strftime(form).to_string().as_bytes()])
 }

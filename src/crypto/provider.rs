@@ -1,6 +1,6 @@
 //! The door to cryptographic operations: one trait, two implementations, one default.
 //!
-//! Promises: both providers give the same answers (differential tests in `provider/differential`);
+//! Promises: both providers give the same answers (differential tests in `differential`);
 //! a failure of decryption never says which check failed; keys come out as [`Secret`].
 //! Refuses: what an implementation cannot do is [`CryptoError::Unsupported`], never a weaker way.
 //! Standards: FIPS 180-4, 186-5, RFC 3394, 5084, 5652 §6.3, 8017.

@@ -18,11 +18,6 @@ use super::pem::{self, PemError};
 use super::{provider, tlv};
 use crate::clock::Timestamp;
 
-/// The tag of UTCTime.
-pub(crate) const UTC_TIME: u8 = 0x17;
-/// The tag of GeneralizedTime.
-pub(crate) const GENERALIZED_TIME: u8 = 0x18;
-
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
 const REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
@@ -183,7 +178,7 @@ fn parse(der: &[u8]) -> Result<Parsed, RevocationListError> {
         .and_then(read_time)
         .map_err(at("thisUpdate"))?;
     let next_update = match inner.peek_byte() {
-        Some(UTC_TIME | GENERALIZED_TIME) => Some(
+        Some(tlv::UTC_TIME | tlv::GENERALIZED_TIME) => Some(
             AnyRef::decode(&mut inner)
                 .and_then(read_time)
                 .map_err(at("nextUpdate"))?,
@@ -233,7 +228,7 @@ fn read_entries(der: &[u8]) -> Result<HashMap<Vec<u8>, Timestamp>, RevocationLis
         serial
             .tag()
             .assert_eq(Tag::Integer)
-            .map_err(|e| at("entry's serial number")(e.into()))?;
+            .map_err(at("entry's serial number"))?;
         let since = AnyRef::decode(&mut fields)
             .and_then(read_time)
             .map_err(at("entry's date"))?;

@@ -1,6 +1,6 @@
 //! The second provider: RustCrypto, for machines without a C compiler and as a second opinion.
 //!
-//! Promises: where both providers do an operation, the results agree (`provider::differential`).
+//! Promises: where both providers do an operation, the results agree (`differential`).
 //! Refuses: P-256, P-521 and Ed25519 keys (`Unsupported`). RSA private-key operations are blinded,
 //! but not proven constant in time: prefer aws-lc-rs where keys are used on a network's command.
 //! Standards: as [`super::provider`].
@@ -8,18 +8,15 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use aes::cipher::KeyInit;
 use aes::cipher::consts::{U12, U13, U14, U15, U16};
-use aes::cipher::{
-    Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt,
-    BlockSizeUser, KeyInit, KeyIvInit,
-};
 use aes::{Aes128, Aes192, Aes256};
+use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
-use aes_gcm::{AesGcm, TagSize};
 use aes_kw::AesKw;
 use hmac::{Hmac, Mac};
 use p384::NistP384;
-use p384::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use p384::ecdsa::signature::hazmat::PrehashVerifier;
 use p384::elliptic_curve::sec1::ToSec1Point;
 use pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey};
@@ -31,13 +28,19 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use super::algorithm::{
-    ContentCipher, Curve, Digest, ID_EC, ID_RSA, KeyKind, KeyWrap, Mode, SignatureScheme,
+    ContentCipher, Curve, Digest, ID_EC, ID_RSA, KeyKind, KeyWrap, SignatureScheme,
     rsa_public_key_der,
 };
 use super::certificate::PublicKey;
 use super::keys::{PrivateKey, Secret, pkcs8_kind};
 use super::padding;
 use super::provider::{BadSignature, CryptoError, GcmSealed, Provider};
+
+mod ciphers;
+mod keys;
+
+use ciphers::{check_cbc, check_gcm, decrypt_blocks, encrypt_blocks, open_blocks};
+use keys::{EcKey, RsaKey};
 
 /// Operations by the RustCrypto crates.
 pub struct RustCrypto;
@@ -67,6 +70,8 @@ macro_rules! with_hash {
         }
     };
 }
+
+use with_hash;
 
 /// Runs `$body` with the type name `$aes` standing for AES with a key of `$length` octets.
 macro_rules! with_aes {
@@ -386,88 +391,6 @@ impl Provider for RustCrypto {
 
 const RSA_SIZE: &str = "is not an RSA key of 2048 to 8192 bits";
 
-struct EcKey {
-    key: p384::SecretKey,
-    spki: Vec<u8>,
-    pkcs8: Secret,
-}
-
-impl PrivateKey for EcKey {
-    fn sign(&self, scheme: &SignatureScheme, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        if *scheme != SignatureScheme::Ecdsa(Digest::Sha384) {
-            return Err(CryptoError::Unsupported("this scheme with this curve"));
-        }
-        let key = p384::ecdsa::SigningKey::from(&self.key);
-        let hashed = RustCrypto.digest(Digest::Sha384, &[message]);
-        let signature: p384::ecdsa::DerSignature = key.sign_prehash(&hashed).map_err(failed)?;
-        Ok(signature.as_bytes().to_vec())
-    }
-
-    fn agree(&self, peer_point: &[u8]) -> Result<Secret, CryptoError> {
-        agree(&self.key, peer_point)
-    }
-
-    fn decrypt_oaep(&self, _: Digest, _: &[u8]) -> Result<Secret, CryptoError> {
-        Err(CryptoError::BadKey("an EC key does not decrypt"))
-    }
-
-    fn public_spki(&self) -> &[u8] {
-        &self.spki
-    }
-
-    fn pkcs8(&self) -> Option<Secret> {
-        Some(self.pkcs8.clone())
-    }
-}
-
-struct RsaKey {
-    key: RsaPrivateKey,
-    spki: Vec<u8>,
-    pkcs8: Secret,
-}
-
-impl PrivateKey for RsaKey {
-    fn sign(&self, scheme: &SignatureScheme, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let Some(digest @ (Digest::Sha256 | Digest::Sha384 | Digest::Sha512)) = scheme.digest()
-        else {
-            return Err(CryptoError::Unsupported("this scheme with an RSA key"));
-        };
-        let hashed = RustCrypto.digest(digest, &[message]);
-        with_hash!(digest, Hash => match scheme {
-            SignatureScheme::RsaPkcs1(_) => {
-                self.key.sign_with_rng(&mut System, Pkcs1v15Sign::new::<Hash>(), &hashed)
-            }
-            SignatureScheme::RsaPss { salt_length, .. } => self.key.sign_with_rng(
-                &mut System,
-                Pss::<Hash>::new_blinded_with_salt(*salt_length),
-                &hashed,
-            ),
-            _ => return Err(CryptoError::Unsupported("this scheme with an RSA key")),
-        })
-        .map_err(failed)
-    }
-
-    fn agree(&self, _: &[u8]) -> Result<Secret, CryptoError> {
-        Err(CryptoError::BadKey("an RSA key does not agree"))
-    }
-
-    fn decrypt_oaep(&self, digest: Digest, ciphertext: &[u8]) -> Result<Secret, CryptoError> {
-        with_hash!(digest, Hash => {
-            self.key.decrypt_blinded(&mut System, Oaep::<Hash>::new(), ciphertext)
-        })
-        .map(Secret::new)
-        .map_err(failed)
-    }
-
-    fn public_spki(&self) -> &[u8] {
-        &self.spki
-    }
-
-    fn pkcs8(&self) -> Option<Secret> {
-        Some(self.pkcs8.clone())
-    }
-}
-
 /// The operating system's randomness in the shape that RustCrypto asks for.
 struct System;
 
@@ -532,73 +455,4 @@ fn rsa_public(bits: usize, pkcs1: &[u8]) -> Result<RsaPublicKey, CryptoError> {
         return Err(CryptoError::BadKey(RSA_SIZE));
     }
     RsaPublicKey::from_pkcs1_der(pkcs1).map_err(|_| CryptoError::BadKey(RSA_SIZE))
-}
-
-fn check_cbc(cipher: ContentCipher, key: &[u8], iv: &[u8]) -> Result<(), CryptoError> {
-    if cipher.mode() != Mode::Cbc {
-        return Err(CryptoError::Unsupported("this cipher in CBC mode"));
-    }
-    if key.len() != cipher.key_length() {
-        return Err(CryptoError::BadKey("the content key has the wrong length"));
-    }
-    if iv.len() != 16 {
-        return Err(CryptoError::BadKey(
-            "an initialisation vector has 16 octets",
-        ));
-    }
-    Ok(())
-}
-
-fn check_gcm(cipher: ContentCipher, key: &[u8]) -> Result<(), CryptoError> {
-    if cipher.mode() != Mode::Gcm {
-        return Err(CryptoError::Unsupported("this cipher in GCM mode"));
-    }
-    if key.len() != cipher.key_length() {
-        return Err(CryptoError::BadKey("the content key has the wrong length"));
-    }
-    Ok(())
-}
-
-fn encrypt_blocks<C>(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>
-where
-    C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
-{
-    let mut mode = cbc::Encryptor::<C>::new_from_slices(key, iv).map_err(failed)?;
-    let (blocks, rest) = Block::<C>::slice_as_chunks_mut(data);
-    if !rest.is_empty() {
-        return Err(CryptoError::Failed);
-    }
-    mode.encrypt_blocks(blocks);
-    Ok(())
-}
-
-fn decrypt_blocks<C>(key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), CryptoError>
-where
-    C: BlockCipherDecrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
-{
-    let mut mode = cbc::Decryptor::<C>::new_from_slices(key, iv).map_err(failed)?;
-    let (blocks, rest) = Block::<C>::slice_as_chunks_mut(data);
-    if !rest.is_empty() {
-        return Err(CryptoError::Failed);
-    }
-    mode.decrypt_blocks(blocks);
-    Ok(())
-}
-
-fn open_blocks<C, T>(
-    key: &[u8],
-    nonce: [u8; 12],
-    associated: &[u8],
-    data: &mut [u8],
-    tag: &[u8],
-) -> Result<(), CryptoError>
-where
-    C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
-    T: TagSize,
-{
-    let tag = tag.try_into().map_err(failed)?;
-    AesGcm::<C, U12, T>::new_from_slice(key)
-        .map_err(failed)?
-        .decrypt_inout_detached(&nonce.into(), associated, data.into(), tag)
-        .map_err(failed)
 }

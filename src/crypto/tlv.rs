@@ -11,6 +11,10 @@ use der::oid::ObjectIdentifier;
 pub(crate) const INTEGER: u8 = 0x02;
 /// OCTET STRING.
 pub(crate) const OCTET_STRING: u8 = 0x04;
+/// UTCTime.
+pub(crate) const UTC_TIME: u8 = 0x17;
+/// GeneralizedTime.
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 /// SEQUENCE.
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// SET.

@@ -19,6 +19,8 @@ use super::revocation::RevocationList;
 use crate::clock::Timestamp;
 
 mod names;
+#[cfg(test)]
+mod peer_tests;
 mod problem;
 #[cfg(test)]
 mod tests;
