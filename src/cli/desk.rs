@@ -21,6 +21,7 @@ use crate::crypto::cms::verify::SignerReport;
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::message::DraftId;
+use crate::review::Release;
 use crate::switch::DraftView;
 use crate::tls;
 
@@ -94,25 +95,31 @@ impl Desk {
         .await
     }
 
-    /// Signs the drafter's signature and sends the countersignature. The key does not leave this
-    /// process; what goes over the wire is a SignerInfo and certificates.
+    /// Signs the drafter's signature, here, with the officer's key.
+    ///
+    /// # Errors
+    /// When the key does not sign.
+    pub fn sign(&self, signer: usize, drafter: &SignerReport) -> Result<Release, DeskError> {
+        let signature = countersign::make(&drafter.signature, &self.officer, self.clock.now())
+            .map_err(|error| DeskError::Key(error.to_string()))?;
+        Ok(Release {
+            signer,
+            signature,
+            certificates: self.officer.chain_der(),
+        })
+    }
+
+    /// Sends a releasing signature. The key stays here: what goes over the wire is a SignerInfo and
+    /// certificates.
     ///
     /// # Errors
     /// As [`DeskError`] says.
-    pub async fn approve(
-        &self,
-        id: DraftId,
-        signer: usize,
-        drafter: &SignerReport,
-    ) -> Result<Approved, DeskError> {
-        let signature = countersign::make(&drafter.signature, &self.officer, self.clock.now())
-            .map_err(|error| DeskError::Key(error.to_string()))?;
+    pub async fn approve(&self, id: DraftId, release: &Release) -> Result<Approved, DeskError> {
         let approval = Approval {
-            signer,
-            signature: STANDARD.encode(signature),
-            certificates: self
-                .officer
-                .chain_der()
+            signer: release.signer,
+            signature: STANDARD.encode(&release.signature),
+            certificates: release
+                .certificates
                 .iter()
                 .map(|der| STANDARD.encode(der))
                 .collect(),

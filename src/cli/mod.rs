@@ -1,6 +1,7 @@
 //! Under construction.
 
 pub mod compose;
+pub mod demo;
 pub mod desk;
 pub mod serve;
 

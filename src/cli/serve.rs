@@ -27,7 +27,10 @@ pub struct Running {
     pub listeners: Vec<SocketAddr>,
     /// Where the desk listens.
     pub admin: Option<SocketAddr>,
-    store: Store,
+    /// What it keeps.
+    pub store: Store,
+    /// What waits for delivery.
+    pub queue: Queue,
     clock: Clock,
     tasks: JoinSet<()>,
 }
@@ -89,7 +92,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
     tasks.spawn(deliver::serve(
         Arc::clone(&config),
         clock.clone(),
-        queue,
+        queue.clone(),
         Arc::clone(&switch),
     ));
     tasks.spawn(expire_drafts(switch));
@@ -97,6 +100,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
         listeners,
         admin: desk,
         store,
+        queue,
         clock,
         tasks,
     })
