@@ -1,7 +1,7 @@
 //! The default provider: aws-lc-rs for nearly all, RustCrypto for what it leaves out.
 //!
 //! Promises: private-key operations never leave aws-lc-rs. The second provider stands in only for
-//! tags shorter than 16 octets, 192-bit key wrap and GCM, and PSS with an unusual salt (verification).
+//! GCM tags shorter than 16 octets, 192-bit key wrap, and verifying PSS with an unusual salt.
 //! Refuses: RSA below 2048 bits, hybrid points, nonces other than 12 octets.
 //! Standards: as [`super::provider`].
 

@@ -34,6 +34,9 @@ const MOST_PATHS: usize = 32;
 /// Steps taken in the search for paths.
 const MOST_STEPS: usize = 512;
 
+/// Certificates that came along with a message and are looked at; a bag of more is a burden.
+const MOST_EXTRA: usize = 64;
+
 /// id-kp-emailProtection (RFC 5280 §4.2.1.12).
 const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 /// id-kp-serverAuth.
@@ -201,7 +204,7 @@ impl Search<'_> {
             .anchors
             .iter()
             .chain(&store.intermediates)
-            .chain(self.extra);
+            .chain(self.extra.iter().take(MOST_EXTRA));
         for issuer in candidates {
             // The same name with the same key twice is a loop (RFC 4158 §2.4.2).
             let looped = path.iter().any(|passed| {
@@ -379,7 +382,10 @@ impl Search<'_> {
                 });
             }
             match list.next_update() {
-                Some(next) if list.this_update() <= self.at && self.at <= next => known = true,
+                Some(_) if self.at < list.this_update() => {
+                    stale = Some(format!("its CRL was made later, {}", list.this_update()));
+                }
+                Some(next) if self.at <= next => known = true,
                 Some(next) => stale = Some(format!("its CRL was to be renewed by {next}")),
                 None => stale = Some("its CRL does not say until when it is good".to_owned()),
             }

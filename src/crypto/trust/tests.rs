@@ -350,6 +350,14 @@ fn revocation_is_obeyed_and_ignorance_is_ours() {
         problem.is_ours() && problem.to_string().contains("renewed"),
         "{problem}"
     );
+    let earlier = now()
+        .checked_sub(jiff::SignedDuration::from_secs(60))
+        .unwrap();
+    let problem = check(&good, earlier).unwrap_err();
+    assert!(
+        problem.is_ours() && problem.to_string().contains("later"),
+        "{problem}"
+    );
     // Revoked stays revoked, in a stale list and where a list is optional.
     assert!(matches!(
         check(&revoked, later),
