@@ -381,7 +381,7 @@ fn windows_and_obsolete_values() {
 }
 
 #[test]
-fn translation_shows_each_step_and_never_merges_groups() {
+fn translation_shows_each_step_and_refuses_a_weaker_kind() {
     let policies = own_policies();
     let (alder, birch) = (
         policies.by_name("ALDER").unwrap(),
@@ -411,4 +411,99 @@ fn translation_shows_each_step_and_never_merges_groups() {
     let label = naming::parse_label(&weaker, "SECRET; Codeword: ANCHOR").unwrap();
     let error = translate(&weaker, birch, &label, Direction::Outbound, at()).unwrap_err();
     assert_eq!(error.reasons[0].id, "translation.weaker-kind");
+}
+
+#[test]
+fn translation_never_turns_an_and_into_an_or() {
+    let spif = |name: &str, id: &str, sets: &str, equivalents: &str| {
+        let class = match equivalents {
+            "" => String::new(),
+            _ => "<equivalentClassification policyRef='T' lacv='1' applied='both'/>".to_owned(),
+        };
+        let text = format!(
+            "<SPIF xmlns='http://www.xmlspif.org/spif' schemaVersion='2.1' creationDate='x' originatorDN='x' \
+             keyIdentifier='x' privilegeId='1.2.3' rbacId='1.2.3'><securityPolicyId name='{name}' id='{id}'/>\
+             <securityClassifications><securityClassification name='K' lacv='1' hierarchy='1'>{class}\
+             </securityClassification></securityClassifications>\
+             <securityCategoryTagSets>{sets}</securityCategoryTagSets>{equivalents}</SPIF>"
+        );
+        Policy::from_spif_strictly(text.as_bytes(), name).unwrap()
+    };
+    let becomes = |value: u8| {
+        format!(
+            "<equivalentSecCategoryTag policyRef='T' tagSetId='1.3.6.1.4.1.32473.8.2.1' \
+             tagType='permissive' lacv='{value}' applied='both'/>"
+        )
+    };
+    let set = |name: &str, at: u8, tag: &str, categories: &str| {
+        format!(
+            "<securityCategoryTagSet name='{name}' id='1.3.6.1.4.1.32473.8.{tag}.{at}'>\
+             <securityCategoryTag tagType='permissive'>{categories}</securityCategoryTag></securityCategoryTagSet>"
+        )
+    };
+    let one = format!(
+        "{}{}",
+        set(
+            "A",
+            1,
+            "1",
+            &format!(
+                "<tagCategory name='a' lacv='0'>{}</tagCategory><tagCategory name='c' lacv='1'>{}</tagCategory>",
+                becomes(0),
+                becomes(0)
+            )
+        ),
+        set(
+            "B",
+            2,
+            "1",
+            &format!(
+                "<tagCategory name='b' lacv='0'>{}</tagCategory>",
+                becomes(1)
+            )
+        ),
+    );
+    let target = set(
+        "G",
+        1,
+        "2",
+        "<tagCategory name='x' lacv='0'/><tagCategory name='y' lacv='1'/>",
+    );
+    let equivalents = "<equivalentPolicies><equivalentPolicy name='T' id='1.3.6.1.4.1.32473.8.2'/></equivalentPolicies>";
+    let from = spif("F", "1.3.6.1.4.1.32473.8.1", &one, equivalents);
+    let to = spif("T", "1.3.6.1.4.1.32473.8.2", &target, "");
+    let out = |text: &str| {
+        translate(
+            &from,
+            &to,
+            &naming::parse_label(&from, text).unwrap(),
+            Direction::Outbound,
+            at(),
+        )
+    };
+    assert!(out("K; A: a").is_ok());
+    assert!(out("K; B: b").is_ok());
+    assert_eq!(
+        out("K; A: a; B: b").unwrap_err().reasons[0].id,
+        "translation.and-becomes-or"
+    );
+    // Inbound: the target's "x" is both "a" and "c" here, so it has no single meaning.
+    let inbound = |text: &str| {
+        translate(
+            &to,
+            &from,
+            &naming::parse_label(&to, text).unwrap(),
+            Direction::Inbound,
+            at(),
+        )
+    };
+    assert!(inbound("K; G: y").is_ok());
+    assert_eq!(
+        inbound("K; G: x").unwrap_err().reasons[0].id,
+        "translation.ambiguous"
+    );
+    // A policy that describes nothing about the other translates nothing.
+    let label = naming::parse_label(&to, "K").unwrap();
+    let error = translate(&to, &from, &label, Direction::Outbound, at()).unwrap_err();
+    assert_eq!(error.reasons[0].id, "translation.no-policy");
 }
