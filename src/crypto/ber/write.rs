@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use const_oid::ObjectIdentifier;
 
-use super::{BerError, Limits, Reader, Tag};
+use super::Tag;
 
 /// One element to write, or octets that already are elements.
 #[derive(Clone, Debug)]
@@ -143,16 +143,6 @@ pub fn set_of<'a>(tag: Tag, mut elements: Vec<Vec<u8>>) -> Node<'a> {
     Node::tagged(tag, elements.into_iter().map(Node::from).collect())
 }
 
-/// The contents of the one DER element that `der` is.
-pub fn contents_of(der: &[u8]) -> Result<&[u8], BerError> {
-    let mut reader = Reader::new(der, Limits::default());
-    let element = reader.next_element()?;
-    reader.finish()?;
-    Ok(element
-        .map(|element| element.contents())
-        .unwrap_or_default())
-}
-
 fn unsigned_contents(value: u64) -> Vec<u8> {
     let octets = value.to_be_bytes();
     let mut contents: Vec<u8> = octets.iter().copied().skip_while(|o| *o == 0).collect();
@@ -189,6 +179,7 @@ fn length_bytes(length: usize) -> impl Iterator<Item = u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Limits, Reader};
     use super::*;
 
     #[test]
