@@ -15,26 +15,26 @@
 //! `tests/layers.rs` fails when a `use crate::` line goes the other way.
 
 // Things.
-pub mod audit;
 pub mod clock;
-pub mod config;
-pub mod crypto;
-pub mod decision;
-pub mod label;
 pub mod message;
+pub mod label;
+pub mod decision;
+pub mod crypto;
 pub mod smtp;
+pub mod audit;
 pub mod store;
+pub mod config;
 pub mod tls;
 // The eight steps.
-pub mod accept;
-pub mod check;
-pub mod deliver;
 pub mod open;
-pub mod queue;
-pub mod report;
+pub mod check;
 pub mod review;
 pub mod seal;
+pub mod queue;
+pub mod deliver;
+pub mod report;
+pub mod accept;
 // The line, and the windows that look in.
+pub mod switch;
 pub mod admin;
 pub mod cli;
-pub mod switch;

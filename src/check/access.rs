@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::config::{Config, Link, Recipients};
 use crate::decision::{Ground, Reason, Refusal, Stop};
 use crate::label::access as decide;
-use crate::label::equivalence::{self, Direction};
+use crate::label::equivalence::{self, Direction, Translation};
 use crate::label::validity::{self, Mode};
 use crate::label::{Clearance, Label, Policy};
 use crate::message::address::Address;
@@ -174,6 +174,27 @@ fn permit(
     }
 }
 
+/// A translation that takes away what bears on access is not made: only a signed policy may permit
+/// it, and policies are not signed yet.
+pub(super) fn no_downgrade(translation: &Translation) -> Result<(), Refusal> {
+    let grounds: Vec<Ground> = translation
+        .downgrades()
+        .map(|step| Ground {
+            element: said(&step.element),
+            label: said(&step.from),
+            ..Ground::new(
+                "equivalence.downgrade",
+                "the next domain would not restrict this",
+            )
+        })
+        .collect();
+    if grounds.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::on_grounds(Reason::LabelNoEquivalent, grounds))
+    }
+}
+
 /// What the label is called on the far side. A label that leaves must name the far side, because a
 /// permissive group that is absent restricts nobody (standards/labels.md section 7).
 fn crossing(
@@ -209,6 +230,7 @@ fn crossing(
                 grounds("equivalence", &refused.reasons),
             )
         })?;
+    no_downgrade(&translation)?;
     found.extend(translation.trace.iter().map(|step| Ground {
         element: said(&step.element),
         label: said(&step.from),

@@ -98,14 +98,17 @@ fn in_own_policy(
             ),
         ));
     }
-    equivalence::translate(policy, config.policy(), label, Direction::Inbound, at)
-        .map(|translation| translation.label)
-        .map_err(|refused| {
-            Refusal::on_grounds(
-                Reason::LabelNoEquivalent,
-                access::grounds("equivalence", &refused.reasons),
-            )
-        })
+    let translation =
+        equivalence::translate(policy, config.policy(), label, Direction::Inbound, at).map_err(
+            |refused| {
+                Refusal::on_grounds(
+                    Reason::LabelNoEquivalent,
+                    access::grounds("equivalence", &refused.reasons),
+                )
+            },
+        )?;
+    access::no_downgrade(&translation)?;
+    Ok(translation.label)
 }
 
 fn known<'c>(config: &'c Config, label: &Label, layer: usize) -> Result<&'c Policy, Refusal> {

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use crate::config::{Config, Link, SignedBy};
-use crate::crypto::cms::verify::SignatureProblem;
 use crate::decision::{Fault, Ground, Reason, Refusal, Stop};
 use crate::label::Label;
 use crate::message::address::Address;
@@ -129,13 +128,7 @@ fn every_signature(facts: &Facts) -> Result<(), Stop> {
 /// reason is the deepest cause.
 fn good(signer: &SignerFacts, layer: usize) -> Result<(), Stop> {
     let who = signer.name();
-    // A weakness that the default rules refuse: no signed attributes, or an algorithm too weak.
-    let weak = signer.report.weaknesses().any(|problem| {
-        matches!(
-            problem,
-            SignatureProblem::WeakAlgorithm(_) | SignatureProblem::WithoutSignedAttributes
-        )
-    });
+    let weak = signer.weaknesses().next().is_some();
     if weak || !signer.report.is_good() {
         let grounds = signer
             .report

@@ -4,7 +4,7 @@ use super::piece::Piece;
 use super::protected::{Conflict, Protected};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::decrypt::Recipient;
-use crate::crypto::cms::verify::SignerReport;
+use crate::crypto::cms::verify::{SignatureProblem, SignerReport};
 use crate::crypto::trust::TrustProblem;
 use crate::label::{Label, SyntaxError};
 use crate::message::address::Address;
@@ -102,6 +102,17 @@ impl SignerFacts {
     /// Whether the signature verifies and its certificate is trusted.
     pub fn is_good(&self) -> bool {
         self.report.is_good() && self.report.certificate.is_some() && self.trust.is_none()
+    }
+
+    /// What is weak in a signature that verifies, where the default rules refuse it: no signed
+    /// attributes, or an algorithm that no longer protects.
+    pub fn weaknesses(&self) -> impl Iterator<Item = &SignatureProblem> {
+        self.report.weaknesses().filter(|problem| {
+            matches!(
+                problem,
+                SignatureProblem::WeakAlgorithm(_) | SignatureProblem::WithoutSignedAttributes
+            )
+        })
     }
 
     /// The addresses that its certificate names.

@@ -117,7 +117,7 @@ fn count(
     standing: &mut Standing,
 ) -> Result<Address, Stop> {
     let who = officer.name();
-    if !officer.report.is_good() {
+    if !officer.report.is_good() || officer.weaknesses().next().is_some() {
         let problems: Vec<String> = officer
             .report
             .problems

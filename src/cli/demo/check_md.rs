@@ -18,7 +18,7 @@ The keys under `pki/` were made for this demo alone.
 ## What the drafter submitted
 
     mkdir -p check
-    openssl cms -verify -binary -in messages/01-submitted.eml -CAfile pki/alder/ca.pem -out check/submitted.txt
+    openssl cms -verify -in messages/01-submitted.eml -CAfile pki/alder/ca.pem -out check/submitted.txt
 
 `Verification successful`: the drafter signed `check/submitted.txt`, with protected header fields.
 The signed attributes hold the label (`id-smime-aa-securityLabel`), the receipt request and the
@@ -37,7 +37,7 @@ signing certificate:
     openssl cms -verify -binary -in check/domain.eml -CAfile pki/alder/ca.pem -out check/drafter.eml
     grep -a MMHS-Authorizing-Users check/drafter.eml
     # 4. The drafter's own signature.
-    openssl cms -verify -binary -in check/drafter.eml -CAfile pki/alder/ca.pem -out check/text.txt
+    openssl cms -verify -in check/drafter.eml -CAfile pki/alder/ca.pem -out check/text.txt
     # The text is octet for octet the one that was submitted.
     cmp check/submitted.txt check/text.txt && echo the same
 
@@ -50,7 +50,7 @@ OpenSSL shows the officer's countersignature and does not verify it (no `openssl
 
     openssl cms -decrypt -in messages/04-delivered-birch.eml -recip pki/birch/reader-encrypt.pem -inkey pki/birch/reader-encrypt.key.pem -out check/reader-domain.eml
     openssl cms -verify -binary -in check/reader-domain.eml -CAfile pki/alder/ca.pem -out check/reader-drafter.eml
-    openssl cms -verify -binary -in check/reader-drafter.eml -CAfile pki/alder/ca.pem -out check/reader.txt
+    openssl cms -verify -in check/reader-drafter.eml -CAfile pki/alder/ca.pem -out check/reader.txt
     cmp check/submitted.txt check/reader.txt && echo the same
 
 ## The audit chains

@@ -1,0 +1,242 @@
+//! The shape of the code itself: who may import whom, who may name which crate, how long a file is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A module imports only what stands before it (design: chapter "The house").
+const ORDER: &[&str] = &[
+    "clock", "message", "label", "decision", "crypto", "smtp", "audit", "store", "config", "tls",
+    "open", "check", "review", "seal", "queue", "deliver", "report", "accept", "switch", "admin",
+    "cli",
+];
+
+/// Crates that do cryptography, and the one room that names them.
+const CRYPTOGRAPHY: &[&str] = &[
+    "aes",
+    "aes_gcm",
+    "aes_kw",
+    "aws_lc_rs",
+    "cbc",
+    "cms",
+    "hmac",
+    "p384",
+    "pbkdf2",
+    "pkcs5",
+    "pkcs8",
+    "rsa",
+    "sha1",
+    "sha2",
+    "signature",
+    "x509_cert",
+];
+
+/// Storage engines, and the files that may name them.
+const ENGINES: &[(&str, &str)] = &[("redb", "store/redb.rs")];
+
+/// Rooms that may open sockets. `cli` holds the officer's client and the demo's mailboxes.
+const SOCKETS: &[&str] = &["accept", "admin", "cli", "deliver"];
+
+/// The longest file.
+const LINES: usize = 600;
+
+/// Names that say nothing.
+const NAMELESS: &[&str] = &[
+    "common", "helper", "helpers", "manager", "misc", "util", "utils",
+];
+
+#[test]
+fn a_module_imports_only_what_stands_before_it() {
+    let place: BTreeMap<&str, usize> = ORDER.iter().copied().zip(0..).collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let room = room(&path);
+        let Some(own) = place.get(room.as_str()) else {
+            assert!(
+                ["lib", "main"].contains(&room.as_str()),
+                "{room} is not in the order"
+            );
+            continue;
+        };
+        for (number, line) in code(&text) {
+            for imported in mentions(line, "crate::") {
+                match place.get(imported.as_str()) {
+                    Some(other) if other <= own => {}
+                    _ => wrong.push(format!(
+                        "{}:{number}: {room} names crate::{imported}",
+                        path.display()
+                    )),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_is_in_the_order_and_declared_in_it() {
+    let lib = std::fs::read_to_string(source_dir().join("lib.rs")).unwrap();
+    let declared: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert_eq!(declared, ORDER);
+}
+
+#[test]
+fn only_crypto_names_cryptographic_crates() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        if room(&path) == "crypto" {
+            continue;
+        }
+        for (number, line) in code(&text) {
+            for name in CRYPTOGRAPHY {
+                if line.trim_start().starts_with(&format!("use {name}::"))
+                    || mentions(line, &format!(" {name}::")).next().is_some()
+                {
+                    wrong.push(format!("{}:{number}: {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_its_own_file_names_a_storage_engine() {
+    for (path, text) in sources() {
+        for (engine, file) in ENGINES {
+            let names_it = code(&text).any(|(_, line)| line.contains(&format!("use {engine}::")));
+            assert!(
+                !names_it || path.ends_with(file),
+                "{} names {engine}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn sockets_are_opened_only_where_the_design_says() {
+    for (path, text) in sources() {
+        let opens = code(&text).any(|(_, line)| {
+            line.contains("TcpStream") || line.contains("TcpListener") || line.contains("UdpSocket")
+        });
+        assert!(
+            !opens || SOCKETS.contains(&room(&path).as_str()),
+            "{} opens a socket",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_its_duty() {
+    for (path, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_file_says_its_duty_and_has_a_name() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//!"), "{} has no head", path.display());
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(!NAMELESS.contains(&name.as_str()), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_builder_of_cms_is_off_and_nobody_calls_it() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let cms = manifest
+        .lines()
+        .find(|line| line.starts_with("cms "))
+        .unwrap();
+    assert!(
+        cms.contains("default-features = false") && !cms.contains("builder"),
+        "{cms}"
+    );
+    for (path, text) in sources() {
+        assert!(!text.contains("cms::builder::"), "{}", path.display());
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn source_dir() -> PathBuf {
+    root().join("src")
+}
+
+/// Every source file with its text, by path under `src/`.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn gather(dir: &Path, into: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                gather(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    gather(&source_dir(), &mut files);
+    files.sort();
+    assert!(files.len() > 50, "the sources were not found");
+    files
+        .into_iter()
+        .map(|file| {
+            let text = std::fs::read_to_string(&file).unwrap();
+            (file.strip_prefix(source_dir()).unwrap().to_owned(), text)
+        })
+        .collect()
+}
+
+/// The room a file belongs to: its first folder, or its own name.
+fn room(path: &Path) -> String {
+    let first = path
+        .components()
+        .next()
+        .unwrap()
+        .as_os_str()
+        .to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The lines that are code, up to the unit tests at the end of a file, with their numbers.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .zip(1..)
+        .map(|(line, number)| (number, line))
+        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// The names that follow `prefix` in a line; a brace list counts for each of its names.
+fn mentions<'l>(line: &'l str, prefix: &str) -> impl Iterator<Item = String> + 'l {
+    let starts: Vec<usize> = line
+        .match_indices(prefix)
+        .map(|(at, _)| at + prefix.len())
+        .collect();
+    starts.into_iter().flat_map(move |start| {
+        let rest = &line[start..];
+        let name = |text: &str| -> String {
+            text.trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        };
+        match rest.strip_prefix('{') {
+            Some(list) => list
+                .split(',')
+                .map(name)
+                .filter(|name| !name.is_empty())
+                .collect(),
+            None => vec![name(rest)],
+        }
+    })
+}
