@@ -16,7 +16,7 @@ use crate::label::Label;
 use crate::message::address::Address;
 use crate::message::envelope::Identity;
 use crate::message::military::Military;
-use crate::open::{Facts, LayerKind, Opened, SignerFacts};
+use crate::open::{Facts, LayerKind, Opened, SignedFacts, SignerFacts};
 
 /// The local part that RFC 3183 section 3.1.1 gives to domain signers.
 const DOMAIN_SIGNER: &str = "domain-signing-authority";
@@ -294,26 +294,37 @@ pub(super) fn release_owed(
         );
     }
     for user in &military.authorizing_users {
-        let signer = drafted
-            .signers
-            .iter()
-            .flat_map(|drafter| drafter.countersigners.iter().map(move |by| (drafter, by)))
-            .find(|(_, by)| by.is(user));
-        match signer {
-            None => {
-                return Err(missing(format!("{user} is named and did not countersign")).into());
-            }
-            Some((drafter, by)) if same_person(drafter, by) => {
-                return Err(Refusal::because(
-                    Reason::ReleaseByDrafter,
-                    format!("{user} countersigned an own draft"),
-                )
-                .into());
-            }
-            Some((_, by)) => good(by, layer)?,
+        let signed = countersigners(drafted).any(|(_, by)| by.is(user));
+        if !signed {
+            return Err(missing(format!("{user} is named and did not countersign")).into());
+        }
+    }
+    for (drafter, by) in countersigners(drafted) {
+        good(by, layer)?;
+        if same_person(drafter, by) {
+            return Err(Refusal::because(
+                Reason::ReleaseByDrafter,
+                format!("{} countersigned an own draft", by.name()),
+            )
+            .into());
+        }
+        if !military.authorizing_users.iter().any(|user| by.is(user)) {
+            return Err(Refusal::because(
+                Reason::ReleaseInvalid,
+                format!("{} countersigned and is not named", by.name()),
+            )
+            .into());
         }
     }
     Ok(())
+}
+
+/// Each countersigner of a layer, with the signer below.
+fn countersigners(signed: &SignedFacts) -> impl Iterator<Item = (&SignerFacts, &SignerFacts)> {
+    signed
+        .signers
+        .iter()
+        .flat_map(|signer| signer.countersigners.iter().map(move |by| (signer, by)))
 }
 
 /// Whether two signatures are by one person: one certificate, one key, or one address.

@@ -251,7 +251,7 @@ pub(super) struct Seal {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SealKind {
-    /// The originator's layers, untouched.
+    /// The originator's layers, untouched; an envelope for this domain is taken off.
     #[default]
     AsReceived,
     /// Encrypted for each recipient's own certificate.

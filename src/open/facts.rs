@@ -162,6 +162,11 @@ impl Facts {
             .position(|layer| matches!(layer.kind, LayerKind::Enveloped(_)))
     }
 
+    /// What stands inside the outermost envelope, once one of our keys opened it.
+    pub fn inside_envelope(&self) -> Option<&Piece> {
+        self.layers.get(self.envelope()?)?.content.as_ref()
+    }
+
     /// The innermost signed layer: the drafter's.
     pub fn drafted(&self) -> Option<(usize, &SignedFacts)> {
         self.layers

@@ -11,7 +11,9 @@ mod piece;
 mod protected;
 mod walk;
 
-pub use facts::{Carried, EnvelopeFacts, Facts, Layer, LayerKind, SignedForm, SignerFacts};
+pub use facts::{
+    Carried, EnvelopeFacts, Facts, Layer, LayerKind, SignedFacts, SignedForm, SignerFacts,
+};
 pub use piece::Piece;
 pub use protected::{Conflict, Protected, Protection};
 

@@ -1,4 +1,5 @@
-//! The originator's layers, untouched: only the outermost header section changes.
+//! The originator's layers, untouched: only the outermost header section changes. An envelope that
+//! was for this domain is taken off.
 
 use super::fields::{self, AUTHORIZING_USERS};
 use super::unwritable;
@@ -11,6 +12,13 @@ use crate::review::Released;
 /// The message with this hop's trace and those who released it in front, blind recipients left out.
 pub(super) fn seal(config: &Config, at: Timestamp, released: &Released) -> Result<Vec<u8>, Stop> {
     let received = released.cleared().opened().received();
+    let facts = released.cleared().opened().facts();
+    if let Some(inside) = facts.inside_envelope() {
+        // RFC 3183 §4: the domain decrypts, and its people get what was inside, still signed.
+        let carried = fields::carried(facts.headers(), released);
+        let head = fields::outer(config, at, received, &carried)?;
+        return fields::entity(inside.bytes(), head, None);
+    }
     let trace = fields::trace(config, at, received);
     let mut edits = vec![Edit::Prepend(
         Line::structured("Received", &trace).map_err(unwritable)?,

@@ -23,12 +23,8 @@ pub(super) fn seal(
     let opened = released.cleared().opened();
     let certificates = certificates(config, route)?;
     let facts = opened.facts();
-    let inside = facts
-        .envelope()
-        .and_then(|index| facts.layers.get(index))
-        .and_then(|layer| layer.content.as_ref());
     let entity;
-    let content = match inside {
+    let content = match facts.inside_envelope() {
         Some(piece) => piece.bytes(),
         None => {
             entity = fields::entity(opened.received().bytes(), Writer::new(), None)?;

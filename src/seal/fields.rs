@@ -3,8 +3,9 @@
 use super::unwritable;
 use crate::clock::{Timestamp, rfc5322_date};
 use crate::config::Config;
-use crate::decision::Stop;
+use crate::decision::{Reason, Refusal, Stop};
 use crate::message::address::Address;
+use crate::message::content_type::ContentType;
 use crate::message::envelope::Protection;
 use crate::message::header::{Headers, Limits, Line, Writer};
 use crate::message::mime::pkcs7_mime;
@@ -137,6 +138,10 @@ pub(super) fn entity(message: &[u8], head: Writer, hp: Option<&str>) -> Result<V
         let name = field.name().to_ascii_lowercase();
         match hp {
             Some(hp) if name == "content-type" => {
+                if ContentType::parse(field.value()).is_ok_and(|kind| kind.param("hp").is_some()) {
+                    let text = "Content-Type says hp where no signature covers it";
+                    return Err(Refusal::because(Reason::MessageMalformed, text).into());
+                }
                 let value = format!("{}; hp=\"{hp}\"", field.value());
                 let line = Line::structured("Content-Type", &value).map_err(unwritable)?;
                 entity.extend_from_slice(line.bytes());

@@ -26,6 +26,7 @@ use crate::decision::Stop;
 use crate::label::{self, Label};
 use crate::message::header::Writer;
 use crate::message::mime::pkcs7_mime;
+use crate::open::Piece;
 use crate::review::Released;
 
 /// Wraps a released message for the far domain.
@@ -48,7 +49,12 @@ pub(super) fn seal(
         .as_ref()
         .unwrap_or(released.cleared().label());
 
-    let payload = payload(received.bytes(), &inside, &outside)?;
+    // An envelope that was for this domain ends here; the far domain gets what is inside it.
+    let carried = opened
+        .facts()
+        .inside_envelope()
+        .map_or(&received.bytes()[..], Piece::bytes);
+    let payload = payload(carried, &inside, &outside)?;
     let signed = sign_as_domain(config, at, &payload, far_label)?;
     let signed = pkcs7_mime("signed-data", &signed).map_err(unwritable)?;
     // RFC 8551 §3.3: what is inside the envelope is a whole MIME entity
@@ -61,9 +67,9 @@ pub(super) fn seal(
     fields::message(head, "signed-data", &wrapped)
 }
 
-/// The signed entity with the protected fields at its root.
+/// The originator's signed entity with the protected fields at its root.
 fn payload(
-    message: &[u8],
+    entity: &[u8],
     inside: &[(String, String)],
     outside: &[(String, String)],
 ) -> Result<Vec<u8>, Stop> {
@@ -77,7 +83,7 @@ fn payload(
             .map_err(unwritable)?;
     }
     head.field("MIME-Version", "1.0").map_err(unwritable)?;
-    fields::entity(message, head, Some("cipher"))
+    fields::entity(entity, head, Some("cipher"))
 }
 
 /// Opaque SignedData over `content` by this domain, with a label and the DOMSEC signature type.
