@@ -1,11 +1,182 @@
-//! Under construction.
+//! WINDOW: the command line; one file for each group of commands.
+//!
+//! Promises: exit codes are 0 yes, 1 no, 2 usage or configuration, 3 fault; every list and show has
+//! `--format table|json`; the log goes to the error output and tells nothing of what messages say.
 
+mod answer;
+mod audit;
+mod check_config;
 pub mod compose;
 pub mod demo;
 pub mod desk;
+mod init;
+mod inspect;
+mod material;
+mod officer;
+mod onion;
+mod print;
+mod queue;
+mod release;
 pub mod serve;
+mod stopped;
+mod view;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use self::answer::{Answer, Trouble};
+use self::print::Format;
+use crate::clock::Clock;
+use crate::config;
+
+/// Says what goes into the log, such as `warn` or `ravelin=debug`.
+const LOG: &str = "RAVELIN_LOG";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "ravelin",
+    version,
+    about = "A store-and-forward message switch for classified enclaves",
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 yes; 1 no (refused, invalid, not cleared); 2 usage or \
+        configuration; 3 fault.\nRAVELIN_LOG sets what is logged on the error output, such as \
+        warn or ravelin=debug.\n\nExample:\n  ravelin init first && ravelin serve --config \
+        first/ravelin.toml"
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Verify, show or export an audit chain
+    #[command(after_help = "Example:\n  ravelin audit verify audit.jsonl")]
+    Audit(audit::Audit),
+    /// Check a configuration and say what it means
+    #[command(after_help = "Example:\n  ravelin check-config --config ravelin.toml --format json")]
+    CheckConfig {
+        /// The configuration of the switch
+        #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
+        config: PathBuf,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Run the story of two nations on this machine, every step and every refusal
+    Demo(demo::Demo),
+    /// Make a switch of one domain that starts at once: configuration, keys, people
+    Init(init::Init),
+    /// Take a message apart: every layer, signer, countersigner, label and weakness
+    Inspect(inspect::Inspect),
+    /// List what waits for its next hop
+    #[command(after_help = "Example:\n  ravelin queue list --config ravelin.toml")]
+    Queue(queue::Queue),
+    /// See, release or return held drafts, as a releasing officer
+    Release(release::Release),
+    /// Run a switch until SIGTERM or SIGINT
+    #[command(
+        after_help = "Example:\n  RAVELIN_LOG=ravelin=debug ravelin serve --config ravelin.toml"
+    )]
+    Serve {
+        /// The configuration of the switch
+        #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
+        config: PathBuf,
+    },
+}
 
 /// Runs the command line of this process.
-pub fn run() -> std::process::ExitCode {
-    std::process::ExitCode::from(2)
+pub fn run() -> ExitCode {
+    let command = CommandLine::parse().command;
+    log(match command {
+        Command::Serve { .. } => "info",
+        _ => "warn",
+    });
+    let outcome = match &command {
+        Command::Audit(audit) => audit::run(audit),
+        Command::CheckConfig { config, format } => check_config::run(config, *format),
+        Command::Demo(demo) => {
+            return block_on(async { Ok(demo::run(demo).await) })
+                .unwrap_or_else(|trouble| answer::exit(Err(trouble)));
+        }
+        Command::Init(init) => init::run(init),
+        Command::Inspect(inspect) => inspect::run(inspect),
+        Command::Queue(queue) => queue::run(queue),
+        Command::Release(release) => block_on(release::run(release)),
+        Command::Serve { config } => block_on(serve_until_told(config)),
+    };
+    answer::exit(outcome)
+}
+
+fn log(unless_told: &str) {
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(unless_told));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::Fault(format!("start the runtime: {error}")))?
+        .block_on(work)
+}
+
+async fn serve_until_told(file: &Path) -> Result<Answer, Trouble> {
+    let config = config::load(file)?;
+    let told = |error| Trouble::Fault(format!("listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
+    let names: Vec<String> = config
+        .listeners
+        .iter()
+        .map(|listener| listener.name.clone())
+        .collect();
+    let running = serve::start(config, Clock::system()).await?;
+    for (name, address) in names.iter().zip(&running.listeners) {
+        tracing::info!(%address, "listener {name} is open");
+    }
+    if let Some(address) = running.admin {
+        tracing::info!(%address, "the desk is open");
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to stop");
+    running.stop().await;
+    Ok(Answer::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_an_example() {
+        fn look(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(
+                help.is_some_and(|help| help.contains("Example")),
+                "{} has no example",
+                command.get_name()
+            );
+            command.get_subcommands().for_each(look);
+        }
+        look(&CommandLine::command());
+    }
 }

@@ -31,7 +31,10 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
     let written = written::read(&text).map_err(|error| ConfigError {
         file: file.to_owned(),
         line: error.span().map(|span| line_of(&text, span.start)),
-        key: String::new(),
+        key: error
+            .span()
+            .map(|span| key_at(&text, span.start))
+            .unwrap_or_default(),
         text: error.message().trim().to_owned(),
         remedy: "README, chapter \"Configuration\", lists every section and key".into(),
     })?;
@@ -72,8 +75,36 @@ impl fmt::Display for ConfigError {
     }
 }
 
+/// The section and key on the line of the octet at `offset`, as far as plain lines show them.
+pub(crate) fn key_at(text: &str, offset: usize) -> String {
+    let line = line_of(text, offset);
+    let mut section = "";
+    let mut key = None;
+    for text in text.lines().take(line) {
+        let text = text.trim();
+        key = text
+            .split_once('=')
+            .map(|(key, _)| key.trim().trim_matches('"'));
+        // A line of an array may begin with a bracket too; a name of a section is bare.
+        let name = text.trim_start_matches('[').split(']').next();
+        let is_bare = |name: &&str| {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            !name.is_empty() && name.chars().all(is_part)
+        };
+        if let Some(name) = name.filter(|name| text.starts_with('[') && is_bare(name)) {
+            section = name;
+            key = None;
+        }
+    }
+    match (section, key) {
+        ("", key) => key.unwrap_or_default().to_owned(),
+        (section, None) => section.to_owned(),
+        (section, Some(key)) => format!("{section}.{key}"),
+    }
+}
+
 /// The line, counted from 1, of the octet at `offset`.
-fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     1 + text
         .bytes()
         .take(offset)

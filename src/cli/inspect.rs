@@ -1,0 +1,132 @@
+//! `ravelin inspect`: every layer of a message, from the outside in, with a verdict.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::answer::{Answer, Trouble};
+use super::material::{self, Named, Place};
+use super::onion;
+use super::print::{self, Format};
+use super::view::View;
+use crate::clock::{Clock, Timestamp};
+use crate::crypto::trust::{RevocationCheck, TrustStore};
+use crate::decision::Refusal;
+use crate::message::mime::Limits;
+use crate::open::{self, Opener, Piece};
+
+/// The options of `ravelin inspect`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  ravelin inspect message.eml --trust pki/ca.pem --crl pki/ca.crl \
+    --policy labels/alder.xml\n  ravelin inspect border.eml --trust pki --key border.p12 \
+    --password-file border.password --format json\n\n\
+    Exit code 0: every layer is good; 1: something is not; 2: the message cannot be read.\n\
+    Without --crl, what is not revoked by a list passes, and that is listed as a weakness."
+)]
+pub(super) struct Inspect {
+    /// The message; - is the standard input
+    file: PathBuf,
+    /// Trust anchors: PEM or DER, a file or a folder
+    #[arg(long, value_name = "FILE|DIR")]
+    trust: Vec<PathBuf>,
+    /// Revocation lists: PEM or DER, a file or a folder
+    #[arg(long, value_name = "FILE|DIR")]
+    crl: Vec<PathBuf>,
+    /// A key that opens envelopes: PKCS #12, or PEM with --cert
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// The certificate of each PEM key, in the same order; without it, it stands in the key's file
+    #[arg(long, value_name = "FILE")]
+    cert: Vec<PathBuf>,
+    /// A file with the password of the keys; otherwise the environment's RAVELIN_PASSWORD
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Judge certificates as of this time, such as 2026-11-21T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// Label policies (SPIF), for markings
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(inspect: &Inspect) -> Result<Answer, Trouble> {
+    let policies = material::policies(&Named::all("--policy", &inspect.policy))?;
+    let anchors = material::certificates(&Named::all("--trust", &inspect.trust))?;
+    let lists = material::revocation_lists(&Named::all("--crl", &inspect.crl))?;
+    let check = if lists.is_empty() {
+        RevocationCheck::Optional
+    } else {
+        RevocationCheck::Required
+    };
+    let trust = TrustStore::new(anchors, Vec::new(), lists).with_revocation(check);
+    let password_file = inspect.password_file.as_ref().map(|path| Named {
+        path: path.clone(),
+        place: Place::Option("--password-file"),
+    });
+    let password = material::password(password_file.as_ref())?;
+    let certificates = Named::all("--cert", &inspect.cert);
+    let mut keys = Vec::new();
+    for (index, key) in Named::all("--key", &inspect.key).iter().enumerate() {
+        keys.extend(material::identities(
+            key,
+            certificates.get(index),
+            password.as_ref().map(|password| password.as_str()),
+        )?);
+    }
+    let at = inspect.at.unwrap_or_else(|| Clock::system().now());
+    let opener = Opener {
+        keys: &keys,
+        trust: &trust,
+        at,
+        limits: Limits::default(),
+    };
+    let message = Piece::whole(Arc::new(message(inspect)?));
+    let facts = open::facts(&opener, message).map_err(|refusal| {
+        Trouble::usage(
+            format!("{}: {}", inspect.file.display(), grounds(&refusal)),
+            "give a whole message as it crossed the wire, with CRLF lines (.eml)",
+        )
+    })?;
+    let view = View::of(&facts, &policies, at, check);
+    match inspect.format {
+        Format::Json => print::json(&view)?,
+        Format::Table => print::out(&onion::drawn(&inspect.file.display().to_string(), &view))?,
+    }
+    Ok(if view.is_good() {
+        Answer::Yes
+    } else {
+        Answer::No
+    })
+}
+
+/// What exactly was found, in one line.
+pub(super) fn grounds(refusal: &Refusal) -> String {
+    refusal
+        .grounds
+        .iter()
+        .map(|ground| ground.text.clone())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn message(inspect: &Inspect) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    if inspect.file.as_os_str() != "-" {
+        return Named {
+            path: inspect.file.clone(),
+            place: Place::Option("FILE"),
+        }
+        .read();
+    }
+    let mut octets = Zeroizing::new(Vec::new());
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut octets)
+        .map_err(|error| Trouble::Fault(format!("read the standard input: {error}")))?;
+    Ok(octets)
+}

@@ -1,0 +1,231 @@
+//! Files that a person names on a command line or in a small configuration: anchors, revocation
+//! lists, keys, label policies, passwords.
+//!
+//! Promises: PEM and DER are told apart by what is in the file; an error names the file, where it
+//! was named, and what would mend it; a password comes from a file or the environment only.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::answer::{Trouble, chain};
+use crate::config::ConfigError;
+use crate::crypto::certificate::Certificate;
+use crate::crypto::keys::Identity;
+use crate::crypto::pkcs12;
+use crate::crypto::revocation::RevocationList;
+use crate::label::{Policies, Policy};
+
+/// Where a password stands when no file is named.
+pub(super) const PASSWORD: &str = "RAVELIN_PASSWORD";
+
+/// A path, and where somebody named it.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) path: PathBuf,
+    pub(super) place: Place,
+}
+
+/// Where something was said.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// In a configuration.
+    File {
+        file: PathBuf,
+        line: usize,
+        key: String,
+    },
+    /// On the command line.
+    Option(&'static str),
+}
+
+impl Place {
+    pub(super) fn trouble(&self, text: impl Into<String>, remedy: &str) -> Trouble {
+        match self {
+            Self::File { file, line, key } => ConfigError {
+                file: file.clone(),
+                line: Some(*line),
+                key: key.clone(),
+                text: text.into(),
+                remedy: remedy.to_owned(),
+            }
+            .into(),
+            Self::Option(name) => Trouble::usage(format!("{name}: {}", text.into()), remedy),
+        }
+    }
+}
+
+impl Named {
+    /// Paths that were given with an option.
+    pub(super) fn all(option: &'static str, paths: &[PathBuf]) -> Vec<Self> {
+        paths
+            .iter()
+            .map(|path| Self {
+                path: path.clone(),
+                place: Place::Option(option),
+            })
+            .collect()
+    }
+
+    /// What is wrong with this file.
+    pub(super) fn trouble(&self, text: impl Into<String>, remedy: &str) -> Trouble {
+        let text = format!("{}: {}", self.path.display(), text.into());
+        self.place.trouble(text, remedy)
+    }
+
+    pub(super) fn read(&self) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        read(&self.path).map_err(|text| self.trouble(text, "check the name and the permissions"))
+    }
+
+    /// The file, or every file of the folder, in the order of names.
+    fn files(&self) -> Result<Vec<Self>, Trouble> {
+        if !self.path.is_dir() {
+            return Ok(vec![self.clone()]);
+        }
+        let wrong = |error: std::io::Error| {
+            self.trouble(
+                format!("cannot be read: {error}"),
+                "check the name and the permissions",
+            )
+        };
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(&self.path).map_err(wrong)? {
+            let path = entry.map_err(wrong)?.path();
+            if path.is_file() {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths
+            .into_iter()
+            .map(|path| Self {
+                path,
+                place: self.place.clone(),
+            })
+            .collect())
+    }
+}
+
+/// Certificates in PEM or DER. In a folder, files without a certificate are passed over.
+pub(super) fn certificates(named: &[Named]) -> Result<Vec<Certificate>, Trouble> {
+    let remedy = "give PEM or DER files with X.509 certificates";
+    let mut all = Vec::new();
+    for name in named {
+        for file in name.files()? {
+            let octets = file.read()?;
+            let found = if is_pem(&octets) {
+                Certificate::from_pem_many(&octets).map_err(|e| file.trouble(chain(&e), remedy))?
+            } else {
+                match Certificate::from_der(&octets) {
+                    Ok(certificate) => vec![certificate],
+                    Err(_) if name.path.is_dir() => Vec::new(),
+                    Err(error) => return Err(file.trouble(chain(&error), remedy)),
+                }
+            };
+            if found.is_empty() && !name.path.is_dir() {
+                return Err(file.trouble("holds no certificate", remedy));
+            }
+            all.extend(found);
+        }
+    }
+    Ok(all)
+}
+
+/// Revocation lists in PEM or DER. In a folder, files without a list are passed over.
+pub(super) fn revocation_lists(named: &[Named]) -> Result<Vec<RevocationList>, Trouble> {
+    let remedy = "give PEM or DER files with X.509 revocation lists";
+    let mut all = Vec::new();
+    for name in named {
+        for file in name.files()? {
+            let octets = file.read()?;
+            let found = if is_pem(&octets) {
+                RevocationList::from_pem_many(&octets)
+                    .map_err(|e| file.trouble(chain(&e), remedy))?
+            } else {
+                match RevocationList::from_der(&octets) {
+                    Ok(list) => vec![list],
+                    Err(_) if name.path.is_dir() => Vec::new(),
+                    Err(error) => return Err(file.trouble(chain(&error), remedy)),
+                }
+            };
+            if found.is_empty() && !name.path.is_dir() {
+                return Err(file.trouble("holds no revocation list", remedy));
+            }
+            all.extend(found);
+        }
+    }
+    Ok(all)
+}
+
+/// Label policies (SPIF).
+pub(super) fn policies(named: &[Named]) -> Result<Policies, Trouble> {
+    let mut all = Vec::new();
+    for file in named {
+        let xml = file.read()?;
+        let source = file.path.display().to_string();
+        all.push(Policy::from_spif(&xml, &source).map_err(|error| {
+            file.place
+                .trouble(error.to_string(), "mend the policy at the place named")
+        })?);
+    }
+    Policies::new(all).map_err(|error| Trouble::usage(error, "name each label policy only once"))
+}
+
+/// The identities in a PKCS #12 file, or the one of a PEM key and its certificate. Without a
+/// certificate file, the certificate stands in the file of the key.
+pub(super) fn identities(
+    key: &Named,
+    certificate: Option<&Named>,
+    password: Option<&str>,
+) -> Result<Vec<Identity>, Trouble> {
+    let octets = key.read()?;
+    if !is_pem(&octets) {
+        let password = password.ok_or_else(|| {
+            key.trouble(
+                "a PKCS #12 file needs its password",
+                &format!("name a file with --password-file, or set {PASSWORD}"),
+            )
+        })?;
+        return pkcs12::read(&octets, password).map_err(|error| {
+            key.trouble(
+                chain(&error),
+                "give a PKCS #12 or PEM file, and its password",
+            )
+        });
+    }
+    let certificates = match certificate {
+        Some(file) => file.read()?,
+        None => octets.clone(),
+    };
+    Identity::from_pem(&certificates, &octets, password)
+        .map(|identity| vec![identity])
+        .map_err(|error| {
+            key.trouble(
+                chain(&error),
+                "give the key and its certificate, both in PEM, and the password if it has one",
+            )
+        })
+}
+
+/// A password: the first line of a file, or else of the environment.
+pub(super) fn password(file: Option<&Named>) -> Result<Option<Zeroizing<String>>, Trouble> {
+    let Some(file) = file else {
+        return Ok(std::env::var(PASSWORD).ok().map(Zeroizing::new));
+    };
+    let octets = file.read()?;
+    let text = std::str::from_utf8(&octets)
+        .map_err(|_| file.trouble("is not UTF-8", "the file holds the password as one line"))?;
+    Ok(Some(Zeroizing::new(
+        text.lines().next().unwrap_or_default().to_owned(),
+    )))
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    std::fs::read(path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("cannot be read: {error}"))
+}
+
+fn is_pem(octets: &[u8]) -> bool {
+    octets.windows(11).any(|window| window == b"-----BEGIN ")
+}
