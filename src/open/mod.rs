@@ -20,22 +20,41 @@ pub use protected::{Conflict, Protected, Protection};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::crypto::keys::Identity;
+use crate::config::Config;
+use crate::crypto::keys::Identity as Key;
 use crate::crypto::trust::TrustStore;
 use crate::decision::{Reason, Refusal, Stop};
+use crate::message::envelope::{Identity, Peer};
 use crate::message::mime::Limits;
 use crate::message::received::Received;
 
 /// What opening takes: our keys, and who vouches for the signers.
 pub struct Opener<'a> {
     /// Keys that may open an envelope.
-    pub keys: &'a [Identity],
+    pub keys: &'a [Key],
     /// Who vouches for signers and countersigners.
     pub trust: &'a TrustStore,
     /// The time of the decision.
     pub at: Timestamp,
     /// How deep and how many.
     pub limits: Limits,
+}
+
+impl<'a> Opener<'a> {
+    /// With the switch's own keys, and the anchors that vouch for the peer's side: a link's own for
+    /// what comes over it, the domain's for everything else.
+    pub fn for_peer(config: &'a Config, at: Timestamp, peer: &Peer) -> Self {
+        let link = match &peer.identity {
+            Identity::Link(name) => config.links.iter().find(|link| link.name == *name),
+            Identity::Nobody | Identity::Subject(_) => None,
+        };
+        Self {
+            keys: &config.keys.decrypt,
+            trust: link.map_or(&config.trust, |link| &link.trust),
+            at,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// A message whose layers are known. Made only by [`open`].

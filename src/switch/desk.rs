@@ -17,7 +17,6 @@ use crate::decision::{Fault, Refusal, Stop};
 use crate::label;
 use crate::message::address::Address;
 use crate::message::{DraftId, Precedence};
-use crate::queue;
 use crate::report::{self, Closing};
 use crate::review::{Draft, Need, Release};
 use crate::store::{Change, DraftRow, DraftState};
@@ -148,7 +147,7 @@ impl Switch {
                     &draft.drafter,
                 );
                 for sealed in sealed {
-                    queue::put(&mut change, sealed, self.queue.schedule(), &self.clock);
+                    self.enqueue(&mut change, sealed);
                 }
                 let closing = Closing::Released(released.authorizing().to_vec());
                 self.close(&mut change, id, &draft, &closing)?;

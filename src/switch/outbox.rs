@@ -1,11 +1,14 @@
-//! What becomes of deliveries: queue state, reports to senders and events, in one commit.
+//! What becomes of deliveries, and what the switch says of its own accord: queue state, reports and
+//! events, in one commit.
 
 use super::Switch;
 use crate::audit::{Act, Event};
+use crate::decision::Fault;
 use crate::deliver::Outbox;
 use crate::message::MessageId;
-use crate::queue::{Claimed, Failure, FailureReason, Finished, Outcome};
+use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
 use crate::report::{self, Undelivered};
+use crate::seal::{self, Sealed};
 use crate::store::{Change, EntryRow};
 
 impl Outbox for Switch {
@@ -21,6 +24,20 @@ impl Outbox for Switch {
 }
 
 impl Switch {
+    /// Queues a sealed message for its next hop.
+    pub(super) fn enqueue(&self, change: &mut Change, sealed: Sealed) {
+        queue::put(change, sealed, self.queue.schedule(), &self.clock);
+    }
+
+    /// Queues a message of the switch itself.
+    pub(super) fn say(&self, change: &mut Change, message: seal::OwnMessage) -> Result<(), Fault> {
+        let id = MessageId::new(self.clock.fresh_id());
+        if let Some(sealed) = seal::own(&self.config, self.now(), id, message)? {
+            self.enqueue(change, sealed);
+        }
+        Ok(())
+    }
+
     /// Commits an outcome with its report. When that fails the entry stays as it was, and is
     /// delivered again: twice is the lesser evil.
     async fn settle(&self, claimed: Claimed, finished: Finished) {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::message::Precedence;
+use crate::message::military::Military;
+use crate::message::received::Received;
 
 /// As many permits as there are cores; a waiter of higher precedence overtakes.
 pub(super) struct Permits(Arc<Mutex<State>>);
@@ -19,6 +21,13 @@ struct State {
 
 /// The right to one core, given back when dropped.
 pub(super) struct Permit(Option<Arc<Mutex<State>>>);
+
+/// How urgent a message says it is, before anything of it is verified: for the order of work alone.
+pub(super) fn urgency(received: &Received) -> Precedence {
+    Military::read(received.headers())
+        .unwrap_or_default()
+        .effective_precedence(received.envelope().priority)
+}
 
 impl Permits {
     pub fn for_this_machine() -> Self {

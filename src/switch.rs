@@ -22,13 +22,11 @@ use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::decision::{Fault, Refusal, Stop};
-use crate::message::envelope::{Identity, Peer};
-use crate::message::military::Military;
-use crate::message::mime::Limits;
+use crate::message::envelope::Peer;
 use crate::message::received::Received;
-use crate::message::{DraftId, MessageId, Precedence};
+use crate::message::{DraftId, MessageId};
 use crate::open::{self, Opener};
-use crate::queue::{self, Queue};
+use crate::queue::Queue;
 use crate::report;
 use crate::review::{self, Draft, Released, Review};
 use crate::seal::{self, Sealed};
@@ -99,7 +97,8 @@ impl Switch {
     /// The steps of the line, one after the other. No input or output, no waiting.
     fn judge(config: &Config, at: Timestamp, received: Received) -> Result<Judged, Stop> {
         let bytes = Arc::clone(received.bytes());
-        let opened = open::open(&opener(config, at, &received), received)?;
+        let opener = Opener::for_peer(config, at, received.peer());
+        let opened = open::open(&opener, received)?;
         let cleared = check::check(config, at, opened)?;
         match review::review(config, at, cleared)? {
             Review::Hold(draft) => Ok(Judged::Held(draft, bytes)),
@@ -112,7 +111,7 @@ impl Switch {
 
     /// Judges on a crypto thread, under a permit by precedence: a flood of ROUTINE delays no FLASH.
     async fn judge_aside(&self, received: Received) -> Result<Judged, Stop> {
-        let permit = self.permits.take(urgency(&received)).await;
+        let permit = self.permits.take(permits::urgency(&received)).await;
         let (config, at) = (Arc::clone(&self.config), self.now());
         let judged = tokio::task::spawn_blocking(move || Self::judge(&config, at, received)).await;
         drop(permit);
@@ -134,25 +133,11 @@ impl Switch {
             Judged::Passed(released, sealed) => {
                 events::accepted(&self.config, &mut change, self.now(), released, actor);
                 for sealed in sealed {
-                    queue::put(
-                        &mut change,
-                        sealed.clone(),
-                        self.queue.schedule(),
-                        &self.clock,
-                    );
+                    self.enqueue(&mut change, sealed.clone());
                 }
             }
         }
         Ok(change)
-    }
-
-    /// Queues a message of the switch itself.
-    fn say(&self, change: &mut Change, message: seal::OwnMessage) -> Result<(), Fault> {
-        let id = MessageId::new(self.clock.fresh_id());
-        if let Some(sealed) = seal::own(&self.config, self.now(), id, message)? {
-            queue::put(change, sealed, self.queue.schedule(), &self.clock);
-        }
-        Ok(())
     }
 
     async fn commit(&self, change: Change) -> Result<(), Fault> {
@@ -166,25 +151,4 @@ impl Switch {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
-}
-
-/// Whose certificates count: those that vouch for the peer's side.
-fn opener<'c>(config: &'c Config, at: Timestamp, received: &Received) -> Opener<'c> {
-    let link = match &received.peer().identity {
-        Identity::Link(name) => config.links.iter().find(|link| link.name == *name),
-        Identity::Nobody | Identity::Subject(_) => None,
-    };
-    Opener {
-        keys: &config.keys.decrypt,
-        trust: link.map_or(&config.trust, |link| &link.trust),
-        at,
-        limits: Limits::default(),
-    }
-}
-
-/// How urgent a message says it is, before anything of it is verified: for the order of work alone.
-fn urgency(received: &Received) -> Precedence {
-    Military::read(received.headers())
-        .unwrap_or_default()
-        .effective_precedence(received.envelope().priority)
 }
