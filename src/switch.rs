@@ -30,6 +30,7 @@ use crate::queue::Queue;
 use crate::report;
 use crate::review::{self, Draft, Released, Review};
 use crate::seal::{self, Sealed};
+use crate::store::crash::{self, Point};
 use crate::store::{Change, Store};
 use permits::Permits;
 
@@ -66,7 +67,10 @@ impl Line for Switch {
             Err(fault) => Err(fault),
         };
         match (verdict, kept) {
-            (Ok(_), Ok(())) => Answer::Accepted(id),
+            (Ok(_), Ok(())) => {
+                crash::here(Point::BeforeReply);
+                Answer::Accepted(id)
+            }
             (Err(Stop::Refuse(refusal)), Ok(())) => Answer::Refused(refusal),
             (Err(Stop::Fault(fault)), _) | (_, Err(fault)) => Answer::Fault(fault),
         }

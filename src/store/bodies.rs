@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::Fault;
+use super::crash::{self, Point};
 use super::sealing::{CHUNK_OVERHEAD, KEY_OCTETS, fresh_key, open_chunk, seal_chunk};
 
 /// Up to this size a body stands in the commit itself.
@@ -103,6 +104,7 @@ impl Bodies {
             file.write_all(&sealed)
                 .map_err(|e| fault("write", &unfinished, e))?;
         }
+        crash::here(Point::BodyUnfinished);
         file.sync_data()
             .map_err(|e| fault("sync", &unfinished, e))?;
         fs::rename(&unfinished, &path).map_err(|e| fault("rename", &unfinished, e))?;

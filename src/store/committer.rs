@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::bodies::{Bodies, INLINE_LIMIT, Place, Written};
 use super::change::{Change, Op};
+use super::crash::{self, Point};
 use super::engine::{StopOnPanic, Table, Write};
 use super::rows::{DraftRow, EntryRow, EntryState};
 use super::sealing::Sealer;
@@ -106,6 +107,7 @@ impl Prepared {
             *size = u64::try_from(body.len()).unwrap_or(u64::MAX);
             let body = if body.len() > INLINE_LIMIT {
                 let (place, written) = bodies.write(&name, &body)?;
+                crash::here(Point::BodyWritten);
                 Body::File(place, written)
             } else {
                 Body::Inline(sealer.seal(Table::Body, &body_key(&name), &body)?)
@@ -178,12 +180,14 @@ impl Committer {
                 }
             }
         }
+        crash::here(Point::BeforeCommit);
         if !group.writes.is_empty()
             && let Err(fault) = self.shared.engine.apply(std::mem::take(&mut group.writes))
         {
             let text = format!("{fault}: {}", fault.source);
             return self.close(&text, group, answers);
         }
+        crash::here(Point::Committed);
         self.finish(group, answers);
     }
 
@@ -395,6 +399,7 @@ impl Committer {
         if let Some(export) = &mut self.export {
             export.append(&group.records, &self.shared);
         }
+        crash::here(Point::Exported);
         let observers = self
             .shared
             .observers

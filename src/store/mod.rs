@@ -3,6 +3,7 @@
 //! - `change`: what one act changes. `rows`: what is kept. `committer`: the one thread that writes.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
 //!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one.
+//! - [`crash`]: where a crash test kills the process.
 //!
 //! Promises: when `commit` returns, the change is on stable storage, whole, with its events in the
 //! audit chain; before that, nothing of it is to be seen. Concurrent commits share one sync.
@@ -12,6 +13,7 @@
 mod bodies;
 mod change;
 mod committer;
+pub mod crash;
 pub mod engine;
 mod redb;
 mod rows;

@@ -18,6 +18,7 @@ use super::bodies::{Bodies, Place, sync_dir};
 use super::committer::{
     Committer, Exporter, Index, Known, Stored, quarantine, ready_key, seal_record,
 };
+use super::crash::{self, Point};
 use super::engine::{Engine, LastStop, Pair, Table, Write};
 use super::redb::Redb;
 use super::rows::{DraftRow, EntryRow};
@@ -46,6 +47,7 @@ pub(super) fn open(
         export,
         assurance,
     } = settings;
+    crash::arm();
     let file_fault = |attempt| {
         let path = dir.display().to_string();
         move |source| Fault::Body {
@@ -98,6 +100,7 @@ pub(super) fn open(
         events.push(Event::new(now, Act::Swept, "switch").detail("files", swept));
     }
     apply(&*engine, &sealer, &mut chain, found.writes, &events)?;
+    crash::here(Point::Opening);
 
     let export = match export {
         None => None,

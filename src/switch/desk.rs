@@ -19,6 +19,7 @@ use crate::message::address::Address;
 use crate::message::{DraftId, Precedence};
 use crate::report::{self, Closing};
 use crate::review::{Draft, Need, Release};
+use crate::store::crash::{self, Point};
 use crate::store::{Change, DraftRow, DraftState};
 
 /// A draft, as an officer sees it in a list.
@@ -180,7 +181,9 @@ impl Switch {
                 return Err(stop.into());
             }
         };
+        crash::here(Point::ApprovalJudged);
         self.commit(change).await?;
+        crash::here(Point::ApprovalKept);
         Ok(needs)
     }
 

@@ -9,10 +9,12 @@ use crate::message::MessageId;
 use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
 use crate::report::{self, Undelivered};
 use crate::seal::{self, Sealed};
+use crate::store::crash::{self, Point};
 use crate::store::{Change, EntryRow};
 
 impl Outbox for Switch {
     async fn attempted(&self, claimed: Claimed, outcomes: Vec<Outcome>) {
+        crash::here(Point::Delivered);
         let finished = self.queue.finish(&claimed, &outcomes);
         self.settle(claimed, finished).await;
     }

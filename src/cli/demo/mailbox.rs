@@ -51,6 +51,17 @@ impl Mailbox {
         })
     }
 
+    /// How many messages have come.
+    pub fn count(&self) -> usize {
+        self.arrived.borrow().len()
+    }
+
+    /// The files of the messages that came after the first `seen`, in order of arrival.
+    pub fn after(&self, seen: usize) -> Vec<PathBuf> {
+        let arrived = self.arrived.borrow();
+        arrived.get(seen..).unwrap_or_default().to_vec()
+    }
+
     /// Waits for a message that `is_it` recognises, and gives back its file and octets.
     ///
     /// # Errors
@@ -89,6 +100,8 @@ async fn serve(
     count: &AtomicUsize,
     tell: &watch::Sender<Vec<PathBuf>>,
 ) -> io::Result<()> {
+    // Replies to commands that came together go out one by one.
+    stream.set_nodelay(true)?;
     let (read, mut write) = stream.split();
     let mut read = BufReader::new(read.take(LIMIT));
     let mut recipients = 0;

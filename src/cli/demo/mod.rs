@@ -18,7 +18,7 @@ pub use mailbox::Mailbox;
 pub use nation::{Nation, Ports, Profile};
 pub use people::{Person, submit};
 pub use story::{Told, tell};
-pub use world::World;
+pub use world::{RELEASE_RULE, World};
 
 use crate::clock::Clock;
 

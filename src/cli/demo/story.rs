@@ -203,7 +203,7 @@ impl Story {
 
     /// BIRCH's switch is down: the entry waits in the queue, sealed as it will cross the wire.
     async fn at_the_border(&mut self, world: &mut World) -> Result<String, Trouble> {
-        let store = &world.alder_switch.store;
+        let store = &world.running()?.store;
         let entry = store
             .entries()?
             .into_iter()
@@ -232,7 +232,7 @@ impl Story {
         let label = marking(world.birch_config.policy(), label, Location::PageTop, None);
         let id = entry.id;
         world.wake_birch().await?;
-        let queue = &world.alder_switch.queue;
+        let queue = &world.running()?.queue;
         // BIRCH is up: the operator need not wait for the next attempt.
         let _ = queue.retry_now(id, "operator", "BIRCH is up").await;
         Ok(format!(

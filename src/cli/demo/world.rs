@@ -23,7 +23,17 @@ const POLICIES: [(&str, &str); 2] = [
     ("birch.xml", include_str!("../../../labels/birch.xml")),
 ];
 
-/// The two nations. ALDER's switch runs from the start; BIRCH's when it is told to.
+/// What SECRET needs before it leaves ALDER: the rule of the story.
+pub const RELEASE_RULE: &str = r#"
+[[review.rule]]
+name = "secret-abroad"
+classifications = ["SECRET", "TOP SECRET"]
+links = ["birch"]
+role = "releasing-officer"
+officers = 1
+"#;
+
+/// The two nations. Each one's switch runs when it is told to.
 pub struct World {
     /// Where everything lies.
     pub dir: PathBuf,
@@ -37,8 +47,8 @@ pub struct World {
     pub alder_config: Config,
     /// BIRCH's configuration.
     pub birch_config: Config,
-    /// ALDER's switch.
-    pub alder_switch: Running,
+    /// ALDER's switch, once it runs.
+    pub alder_switch: Option<Running>,
     /// BIRCH's switch, once it runs.
     pub birch_switch: Option<Running>,
     /// ALDER's mailboxes.
@@ -48,11 +58,22 @@ pub struct World {
 }
 
 impl World {
-    /// Makes keys, files and configurations in `dir`, and starts ALDER's switch.
+    /// The world of the story, with ALDER's switch up.
     ///
     /// # Errors
     /// When something cannot be made or started.
     pub async fn raise(dir: &Path, clock: Clock) -> Result<Self, Trouble> {
+        let mut world = Self::found(dir, clock, RELEASE_RULE).await?;
+        world.wake_alder().await?;
+        Ok(world)
+    }
+
+    /// Makes keys, files, mailboxes and configurations in `dir`; no switch runs yet. `rules` ends
+    /// ALDER's configuration: what its review and its queue go by.
+    ///
+    /// # Errors
+    /// When something cannot be made.
+    pub async fn found(dir: &Path, clock: Clock, rules: &str) -> Result<Self, Trouble> {
         let now = clock.now();
         let alder = Nation::found(
             Profile {
@@ -78,11 +99,10 @@ impl World {
         }
         let alder_mail = Mailbox::open(&dir.join("mailboxes/alder")).await?;
         let birch_mail = Mailbox::open(&dir.join("mailboxes/birch")).await?;
-        let alder_file = alder.write_config(dir, &alder_rest(&birch, &alder_mail))?;
+        let alder_file = alder.write_config(dir, &alder_rest(&birch, &alder_mail, rules))?;
         let birch_file = birch.write_config(dir, &birch_rest(&alder, &birch_mail))?;
         let alder_config = config::load(&alder_file)?;
         let birch_config = config::load(&birch_file)?;
-        let alder_switch = serve::start(alder_config.clone(), clock.clone()).await?;
         Ok(Self {
             dir: dir.to_owned(),
             clock,
@@ -90,11 +110,21 @@ impl World {
             birch,
             alder_config,
             birch_config,
-            alder_switch,
+            alder_switch: None,
             birch_switch: None,
             alder_mail,
             birch_mail,
         })
+    }
+
+    /// Starts ALDER's switch.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn wake_alder(&mut self) -> Result<(), Trouble> {
+        let running = serve::start(self.alder_config.clone(), self.clock.clone()).await?;
+        self.alder_switch = Some(running);
+        Ok(())
     }
 
     /// Starts BIRCH's switch.
@@ -109,10 +139,19 @@ impl World {
 
     /// Stops both switches.
     pub async fn end(self) {
-        self.alder_switch.stop().await;
-        if let Some(birch) = self.birch_switch {
-            birch.stop().await;
+        for switch in [self.alder_switch, self.birch_switch].into_iter().flatten() {
+            switch.stop().await;
         }
+    }
+
+    /// ALDER's switch.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn running(&self) -> Result<&Running, Trouble> {
+        self.alder_switch
+            .as_ref()
+            .ok_or_else(|| "ALDER's switch does not run".into())
     }
 
     /// A label of ALDER, by its names.
@@ -197,7 +236,7 @@ impl World {
 
 const ALDER_SECRET: &str = r#"["UNCLASSIFIED", "RESTRICTED", "CONFIDENTIAL", "SECRET"]"#;
 
-fn alder_rest(birch: &Nation, mailbox: &Mailbox) -> String {
+fn alder_rest(birch: &Nation, mailbox: &Mailbox, rules: &str) -> String {
     let subject = |local: &str, classes: &str, categories: &str, rest: &str| {
         format!(
             r#"
@@ -257,18 +296,12 @@ profile = "triple-wrap"
 cipher = "aes-256-gcm"
 certificate = "../pki/birch/border-encrypt.pem"
 relay-label = {{ policy = "BIRCH", classification = "LIMITED" }}
-
-[[review.rule]]
-name = "secret-abroad"
-classifications = ["SECRET", "TOP SECRET"]
-links = ["birch"]
-role = "releasing-officer"
-officers = 1
 "#,
             mailbox = mailbox.address,
             relay = birch.ports.relay,
             host = birch.host(),
         ),
+        rules.to_owned(),
     ]
     .concat()
 }
