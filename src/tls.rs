@@ -1,22 +1,24 @@
 //! TLS configurations and peer identity, both directions.
 //!
-//! Promises: TLS 1.2 with AEAD and TLS 1.3 only. A client certificate is asked for and verified, and
-//! then SMTP decides (a handshake that fails tells nobody why). Who a peer is, its certificate says
-//! and `[[subject]]` and `[[link]]` name; path and revocation are checked by our own trust store,
-//! beyond what the handshake does.
+//! Promises: TLS 1.2 with AEAD and TLS 1.3 only. A client certificate is asked for, the handshake
+//! proves that the peer has its key, and then SMTP decides with a reply (a handshake that fails
+//! tells nobody why). Who a peer is, its certificate says and `[[subject]]` and `[[link]]` name; path
+//! and revocation are checked by our own trust store.
 //! Standards: RFC 8446, RFC 3207, RFC 9325.
+
+mod client;
 
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Link};
+use crate::config::Config;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity as Key;
 use crate::crypto::trust::{Purpose, TrustStore};
+use crate::decision::Fault;
 use crate::message::address::Address;
 use crate::message::envelope::Identity;
 
@@ -44,13 +46,7 @@ fn setup(error: impl std::error::Error + Send + Sync + 'static) -> TlsError {
 /// When the switch's TLS key or the anchors cannot be used.
 pub fn server(config: &Config) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(
-        Arc::new(roots(&config.tls_anchors)?),
-        Arc::clone(&provider),
-    )
-    .allow_unauthenticated()
-    .build()
-    .map_err(setup)?;
+    let verifier = Arc::new(client::Shown::new(&config.tls_anchors, &provider));
     let (chain, key) = shown(&config.keys.tls)?;
     ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -88,29 +84,47 @@ pub fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
 /// Who a peer is whose handshake went well: a link's far side by its DNS name, or one of our own
 /// people by the address in the certificate. Whatever our own trust store does not confirm, with
 /// revocation, is nobody.
-pub fn identify(config: &Config, chain: &[CertificateDer<'_>], at: Timestamp) -> Identity {
+///
+/// # Errors
+/// A fault when our own means (revocation data) do not let us judge a certificate that may be good.
+pub fn identify(
+    config: &Config,
+    chain: &[CertificateDer<'_>],
+    at: Timestamp,
+) -> Result<Identity, Fault> {
     let certificates: Vec<Certificate> = chain
         .iter()
         .filter_map(|der| Certificate::from_der(der).ok())
         .collect();
     let Some((own, extra)) = certificates.split_first() else {
-        return Identity::Nobody;
+        return Ok(Identity::Nobody);
     };
-    let trusted = |trust: &TrustStore| trust.validate(own, extra, Purpose::Client, at).is_ok();
+    let trusted = |trust: &TrustStore| match trust.validate(own, extra, Purpose::Client, at) {
+        Ok(_) => Ok(true),
+        Err(problem) if problem.is_ours() => {
+            Err(Fault::new("judge the certificate of a peer", problem))
+        }
+        Err(_) => Ok(false),
+    };
     let names = own.dns_names();
-    let is_far_side = |link: &&Arc<Link>| {
-        link.peer.as_ref().is_some_and(|peer| {
-            names.iter().any(|name| name.eq_ignore_ascii_case(peer)) && trusted(&link.trust)
-        })
-    };
-    if let Some(link) = config.links.iter().find(is_far_side) {
-        return Identity::Link(link.name.clone());
+    for link in &config.links {
+        let named = link
+            .peer
+            .as_ref()
+            .is_some_and(|peer| names.iter().any(|name| name.eq_ignore_ascii_case(peer)));
+        if named && trusted(&link.trust)? {
+            return Ok(Identity::Link(link.name.clone()));
+        }
     }
-    own.emails()
-        .iter()
-        .filter_map(|email| Address::parse(email).ok())
-        .find(|address| config.subjects.contains_key(address) && trusted(&config.trust))
-        .map_or(Identity::Nobody, Identity::Subject)
+    for email in own.emails() {
+        let Ok(address) = Address::parse(&email) else {
+            continue;
+        };
+        if config.subjects.contains_key(&address) && trusted(&config.trust)? {
+            return Ok(Identity::Subject(address));
+        }
+    }
+    Ok(Identity::Nobody)
 }
 
 /// Confirms a server's certificate by our own trust store: path and revocation.

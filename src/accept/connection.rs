@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -40,6 +41,8 @@ pub(super) struct Connection<L> {
     pub listener: Arc<Listener>,
     pub acceptor: TlsAcceptor,
     pub address: IpAddr,
+    /// Whether our own means did not let us judge the peer's certificate.
+    pub cannot_tell: AtomicBool,
 }
 
 /// Why the loop over one stream ended.
@@ -67,7 +70,12 @@ impl<L: Line> Connection<L> {
         let mut stream = timeout(HANDSHAKE, self.acceptor.accept(stream)).await??;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let identity = tls::identify(&self.config, chain, self.clock.now());
-        session.secured(chain.first().map(|own| own.to_vec()), identity);
+        let known = identity.unwrap_or_else(|fault| {
+            tracing::error!(fault = %fault.chain(), "a peer cannot be told from a stranger");
+            self.cannot_tell.store(true, Ordering::Relaxed);
+            Identity::Nobody
+        });
+        session.secured(chain.first().map(|own| own.to_vec()), known);
         self.converse(&mut stream, &mut session).await?;
         stream.shutdown().await
     }
@@ -80,7 +88,9 @@ impl<L: Line> Connection<L> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match session.next() {
-                Step::Ask(question) => session.answer(permission(&question, session.identity())),
+                Step::Ask(question) => {
+                    session.answer(self.permission(&question, session.identity()))
+                }
                 Step::Close => return Ok(End::Closed),
                 Step::Mail(envelope, octets) => {
                     let peer = self.peer(session);
@@ -115,6 +125,24 @@ impl<L: Line> Connection<L> {
         }
     }
 
+    /// Only peers that the configuration names hand something in.
+    fn permission(&self, question: &Question, identity: &Identity) -> Reply {
+        match (identity, question) {
+            // Whom we cannot judge for want of our own means tries again.
+            (Identity::Nobody, _) if self.cannot_tell.load(Ordering::Relaxed) => Reply::new(
+                451,
+                (4, 7, 0),
+                "your certificate cannot be checked now; try again later",
+            ),
+            (Identity::Nobody, _) => {
+                let text = "the certificate names nobody known";
+                Answer::Refused(Box::new(Refusal::because(Reason::PeerUnknown, text))).reply()
+            }
+            (_, Question::Sender(_)) => Reply::new(250, (2, 1, 0), "go on"),
+            (_, Question::Recipient(_)) => Reply::new(250, (2, 1, 5), "go on"),
+        }
+    }
+
     fn peer(&self, session: &Session) -> Peer {
         Peer {
             name: self.listener.name.clone(),
@@ -141,18 +169,6 @@ impl<L: Line> Connection<L> {
                 self.line.unreadable(id, peer, refusal).await.reply()
             }
         }
-    }
-}
-
-/// Only peers that the configuration names hand something in.
-fn permission(question: &Question, identity: &Identity) -> Reply {
-    if *identity == Identity::Nobody {
-        let refusal = Refusal::because(Reason::PeerUnknown, "the certificate names nobody known");
-        return Answer::Refused(Box::new(refusal)).reply();
-    }
-    match question {
-        Question::Sender(_) => Reply::new(250, (2, 1, 0), "go on"),
-        Question::Recipient(_) => Reply::new(250, (2, 1, 5), "go on"),
     }
 }
 

@@ -10,6 +10,7 @@ mod connection;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -76,6 +77,7 @@ pub async fn serve<L: Line>(
             listener: Arc::clone(&listener),
             acceptor: acceptor.clone(),
             address: address.ip(),
+            cannot_tell: AtomicBool::new(false),
         };
         tokio::spawn(async move {
             if let Err(error) = connection.run(stream).await {

@@ -70,7 +70,7 @@ async fn answer(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await??;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let caller = Caller(match tls::identify(config, chain, clock.now()) {
+    let caller = Caller(match tls::identify(config, chain, clock.now())? {
         Identity::Subject(address) => Some(address),
         Identity::Link(_) | Identity::Nobody => None,
     });
