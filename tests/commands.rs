@@ -3,18 +3,23 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use ravelin::audit::{Act, Chain, Event, Head};
 use ravelin::cli::compose::{Composition, compose};
+use ravelin::cli::demo::{Person, submit};
 use ravelin::clock::Clock;
+use ravelin::crypto::certificate::Certificate;
 use ravelin::crypto::keys::Identity;
 use ravelin::crypto::lab::{Authority, Request, Usage};
+use ravelin::crypto::trust::{RevocationCheck, TrustStore};
 use ravelin::crypto::{cms, pkcs12};
 use ravelin::label::{self, Policy};
 use ravelin::message::Precedence;
 use ravelin::message::address::Address;
 use serde_json::Value;
+
+const ALDER: &[u8] = include_bytes!("../labels/alder.xml");
 
 fn ravelin(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
@@ -139,33 +144,134 @@ fn a_configuration_error_names_file_line_key_and_remedy() {
     }
 }
 
+/// A switch that `init` made, running on ports of its own.
+struct Serving {
+    first: First,
+    child: Child,
+    submission: String,
+    desk: String,
+}
+
+impl Serving {
+    fn new() -> Self {
+        let first = First::new();
+        first.edit("127.0.0.1:2525", "127.0.0.1:0");
+        first.edit("127.0.0.1:8443", "127.0.0.1:0");
+        let mut child = ravelin(&["serve", "--config", text(&first.config())])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut told = |what: &str| {
+            let mut seen = String::new();
+            loop {
+                let mut line = String::new();
+                assert!(
+                    log.read_line(&mut line).unwrap() > 0,
+                    "no {what} in: {seen}"
+                );
+                if let Some((_, address)) = line.trim_end().rsplit_once("address=")
+                    && line.contains(what)
+                {
+                    return address.to_owned();
+                }
+                seen.push_str(&line);
+            }
+        };
+        let submission = told("listener submission is open");
+        let desk = told("the desk is open");
+        // What is logged later goes nowhere, and a full pipe does not stop the switch.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self {
+            first,
+            child,
+            submission,
+            desk,
+        }
+    }
+
+    /// The officer's program.
+    fn release(&self, arguments: &[&str]) -> (i32, String, String) {
+        let settings = self.first.dir.join("people/officer.toml");
+        let mut all = vec![
+            "release",
+            "--config",
+            text(&settings),
+            "--server",
+            &self.desk,
+        ];
+        all.extend_from_slice(arguments);
+        run(&all)
+    }
+
+    /// Anna writes to Bert.
+    fn submit(&self) -> String {
+        let people = self.first.dir.join("people");
+        let password = fs::read_to_string(people.join("anna.password")).unwrap();
+        let identity = |file: &str| {
+            let octets = fs::read(people.join(file)).unwrap();
+            pkcs12::read(&octets, password.trim()).unwrap().remove(0)
+        };
+        let anna = Person {
+            address: Address::parse("anna@alder.example").unwrap(),
+            sign: identity("anna.p12"),
+            encrypt: identity("anna-decrypt.p12"),
+        };
+        let bert = [Address::parse("bert@alder.example").unwrap()];
+        let label = label_of("SECRET; Releasable To: ALDER");
+        let clock = Clock::system();
+        let message = compose(
+            &Composition {
+                from: &anna.address,
+                to: &bert,
+                subject: "Convoy",
+                text: "The convoy leaves at noon.\r\n",
+                precedence: Precedence::Immediate,
+                label: Some(&label),
+            },
+            &anna.sign,
+            &clock,
+        )
+        .unwrap();
+        let ca = fs::read(self.first.dir.join("pki/ca.pem")).unwrap();
+        let anchors = Certificate::from_pem_many(&ca).unwrap();
+        let trust = TrustStore::new(anchors, Vec::new(), Vec::new())
+            .with_revocation(RevocationCheck::Optional);
+        let to = self.submission.parse().unwrap();
+        let host = "switch.alder.example";
+        let outcome = tokio::runtime::Runtime::new()
+            .unwrap()
+            .block_on(submit(to, host, &trust, &anna, &bert, &message, &clock))
+            .unwrap();
+        format!("{outcome:?}")
+    }
+
+    fn drafts(&self) -> Vec<Value> {
+        let (code, out, err) = self.release(&["list", "--format", "json"]);
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str(&out).unwrap()
+    }
+
+    /// Stops it as an operator does.
+    fn stop(mut self) -> First {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(told.success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.first
+    }
+}
+
+/// A label of ALDER in DER.
+fn label_of(words: &str) -> Vec<u8> {
+    let policy = Policy::from_spif(ALDER, "alder.xml").unwrap();
+    label::ess::encode(&label::naming::parse_label(&policy, words).unwrap()).unwrap()
+}
+
 #[test]
 fn the_switch_that_init_makes_starts_and_stops() {
-    let first = First::new();
-    first.edit("127.0.0.1:2525", "127.0.0.1:0");
-    first.edit("127.0.0.1:8443", "127.0.0.1:0");
-    let mut switch = ravelin(&["serve", "--config", text(&first.config())])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(switch.stderr.take().unwrap());
-    let mut told = |what: &str| {
-        let mut seen = String::new();
-        loop {
-            let mut line = String::new();
-            assert!(
-                log.read_line(&mut line).unwrap() > 0,
-                "no {what} in: {seen}"
-            );
-            if line.contains(what) {
-                return line;
-            }
-            seen.push_str(&line);
-        }
-    };
-    let submission = address(&told("listener submission is open"));
-    let desk = address(&told("the desk is open"));
-    let mut socket = BufReader::new(std::net::TcpStream::connect(&submission).unwrap());
+    let switch = Serving::new();
+    let mut socket = BufReader::new(std::net::TcpStream::connect(&switch.submission).unwrap());
     let mut greeting = String::new();
     socket.read_line(&mut greeting).unwrap();
     assert!(
@@ -173,52 +279,13 @@ fn the_switch_that_init_makes_starts_and_stops() {
         "{greeting}"
     );
     drop(socket);
-
-    let officer = first.dir.join("people/officer.toml");
-    let list = |arguments: &[&str]| {
-        let mut all = vec![
-            "release",
-            "list",
-            "--config",
-            text(&officer),
-            "--server",
-            &desk,
-        ];
-        all.extend_from_slice(arguments);
-        run(&all)
-    };
-    let (code, out, err) = list(&["--format", "json"]);
-    assert_eq!((code, out.trim()), (0, "[]"), "{err}");
-    // The desk of another name is not our desk.
-    let (code, _, err) = list(&["--name", "switch.birch.example"]);
-    assert_eq!(code, 3, "{err}");
-    // A draft that is not there is a no.
-    let (code, _, err) = run(&[
-        "release",
-        "show",
-        "0123456789abcdef0123456789abcdef",
-        "--config",
-        text(&officer),
-        "--server",
-        &desk,
-    ]);
-    assert_eq!(code, 1, "{err}");
-    assert!(err.contains("unknown-draft"), "{err}");
     // The store has one owner.
-    let (code, _, err) = run(&["queue", "list", "--config", text(&first.config())]);
+    let config = switch.first.config();
+    let (code, _, err) = run(&["queue", "list", "--config", text(&config)]);
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("stop the switch first"), "{err}");
 
-    let id = switch.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert_eq!(switch.wait().unwrap().code(), Some(0));
-
+    let first = switch.stop();
     let exported = first.dir.join("audit/audit.jsonl");
     let (code, out, _) = run(&["audit", "verify", text(&exported)]);
     assert_eq!(code, 0, "{out}");
@@ -233,10 +300,95 @@ fn the_switch_that_init_makes_starts_and_stops() {
     assert_eq!(out, fs::read_to_string(&exported).unwrap());
 }
 
-/// The address at the end of a line of the log.
-fn address(line: &str) -> String {
-    let (_, address) = line.trim_end().rsplit_once("address=").unwrap();
-    address.to_owned()
+#[test]
+fn an_officer_shows_and_releases_a_draft() {
+    let switch = Serving::new();
+    assert!(switch.drafts().is_empty());
+    let outcome = switch.submit();
+    assert!(outcome.contains("250"), "{outcome}");
+    let drafts = switch.drafts();
+    let id = drafts[0]["id"].as_str().unwrap();
+
+    let (code, out, err) = switch.release(&["show", id]);
+    assert_eq!(code, 0, "{out}{err}");
+    for part in [
+        "ALDER SECRET REL TO ALDER",
+        "IMMEDIATE",
+        "bert@alder.example",
+        "CN=anna,O=ALDER <anna@alder.example>: good",
+        "The convoy leaves at noon.",
+        "1 x releasing-officer",
+    ] {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+    // Nobody is asked where nobody sits, and nothing is signed without a yes.
+    let (code, _, err) = switch.release(&["approve", id]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("--yes"), "{err}");
+    assert_eq!(switch.drafts().len(), 1);
+
+    let (code, out, err) = switch.release(&["approve", id, "--yes"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("the switch says: released"), "{out}");
+    assert!(switch.drafts().is_empty());
+    let (code, _, err) = switch.release(&["approve", id, "--yes"]);
+    assert_eq!(code, 1, "{err}");
+
+    let first = switch.stop();
+    let config = first.config();
+    let (code, out, _) = run(&["queue", "list", "--config", text(&config)]);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("bert@alder.example") && out.contains("IMMEDIATE"),
+        "{out}"
+    );
+    let exported = first.dir.join("audit/audit.jsonl");
+    let (code, out, _) = run(&["audit", "show", text(&exported), "--act", "released"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("officer@alder.example"), "{out}");
+}
+
+#[test]
+fn an_officer_returns_a_draft() {
+    let switch = Serving::new();
+    switch.submit();
+    let id = switch.drafts()[0]["id"].as_str().unwrap().to_owned();
+    let (code, out, err) = switch.release(&["return", &id, "--reason", "not today"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains(&id), "{out}");
+    assert!(switch.drafts().is_empty());
+    switch.stop();
+}
+
+#[test]
+fn an_officer_signs_nothing_that_does_not_verify_here() {
+    let switch = Serving::new();
+    switch.submit();
+    let id = switch.drafts()[0]["id"].as_str().unwrap().to_owned();
+    // Without the policy, this machine cannot say what the label means.
+    let birch = switch.first.dir.join("birch.xml");
+    fs::write(&birch, include_bytes!("../labels/birch.xml")).unwrap();
+    let policy = ["--policy", text(&birch)];
+    let (code, out, _) = switch.release(&["approve", &id, "--yes", policy[0], policy[1]]);
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("Not signed") && out.contains("--policy"),
+        "{out}"
+    );
+    // The switch goes by another name.
+    let (code, _, err) = switch.release(&["list", "--name", "switch.birch.example"]);
+    assert_eq!(code, 3, "{err}");
+    // Somebody without the role sees nothing.
+    let people = switch.first.dir.join("people");
+    let (key, password) = (people.join("bert.p12"), people.join("bert.password"));
+    let bert = ["--key", text(&key), "--password-file", text(&password)];
+    let mut show = vec!["show", &id];
+    show.extend_from_slice(&bert);
+    let (code, _, err) = switch.release(&show);
+    assert_eq!(code, 1);
+    assert!(err.contains("unknown-draft"), "{err}");
+    assert_eq!(switch.drafts().len(), 1);
+    switch.stop();
 }
 
 #[test]
@@ -325,9 +477,7 @@ impl Letter {
         let reader = authority
             .issue(Request::new("CN=Bert,O=ALDER", Usage::Encrypt, now).email("b@alder.example"))
             .unwrap();
-        let xml = include_bytes!("../labels/alder.xml");
-        let policy = Policy::from_spif(xml, "alder.xml").unwrap();
-        let label = label::naming::parse_label(&policy, "SECRET; Releasable To: BIRCH").unwrap();
+        let label = label_of("SECRET; Releasable To: BIRCH");
         let message = compose(
             &Composition {
                 from: &Address::parse("anna@alder.example").unwrap(),
@@ -335,7 +485,7 @@ impl Letter {
                 subject: "Convoy",
                 text: "The convoy leaves at noon.\r\n",
                 precedence: Precedence::Immediate,
-                label: Some(&label::ess::encode(&label).unwrap()),
+                label: Some(&label),
             },
             &drafter,
             &clock,
@@ -349,7 +499,7 @@ impl Letter {
             authority.crl(&[drafter.certificate()], now).unwrap(),
         )
         .unwrap();
-        fs::write(path("alder.xml"), xml).unwrap();
+        fs::write(path("alder.xml"), ALDER).unwrap();
         fs::write(
             path("reader.p12"),
             pkcs12::write(&reader, "open sesame").unwrap(),

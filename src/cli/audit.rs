@@ -97,7 +97,7 @@ fn verify(file: &Path, format: Format) -> Result<Answer, Trouble> {
         (Format::Json, _) => print::json(&value)?,
         (Format::Table, Ok(summary)) => {
             let time = |at: Option<crate::clock::Timestamp>| {
-                at.map_or_else(|| "-".to_owned(), |at| at.to_string())
+                at.map_or_else(|| "-".to_owned(), print::time)
             };
             print::out(&format!(
                 "{}: whole, {} records from {} to {}\nhead {}\n",
@@ -171,7 +171,7 @@ fn row(record: &Map<String, Value>) -> Vec<String> {
         .join("; ");
     vec![
         record.get("seq").map(Value::to_string).unwrap_or_default(),
-        text("at"),
+        text("at").parse().map_or_else(|_| text("at"), print::time),
         text("act"),
         text("actor"),
         text("message"),

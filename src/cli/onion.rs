@@ -1,6 +1,6 @@
 //! A message taken apart, drawn for people: one block for each layer, the innermost indented most.
 
-use super::print::{clean, line};
+use super::print::{clean, line, time};
 use super::view::{LayerView, SignerView, View};
 
 /// The onion of the message called `name`.
@@ -121,11 +121,12 @@ fn draw_layer(text: &mut String, index: usize, layer: &LayerView, view: &View) {
         .iter()
         .find(|part| part.layer == index);
     if let Some(part) = protected {
-        let names: Vec<&str> = part
+        let mut names: Vec<&str> = part
             .fields
             .iter()
             .map(|field| field.name.as_str())
             .collect();
+        names.dedup();
         text.push_str(&line(indent + 4, "covers", &names.join(", ")));
     }
     text.push('\n');
@@ -145,7 +146,7 @@ fn draw_signer(text: &mut String, indent: usize, what: &str, signer: &SignerView
         text.push_str(&line(indent + 2, "algorithm", algorithm));
     }
     if let Some(at) = signer.signing_time {
-        text.push_str(&line(indent + 2, "says it was", &at.to_string()));
+        text.push_str(&line(indent + 2, "says it was", &time(at)));
     }
     if let Some(label) = &signer.label {
         text.push_str(&line(indent + 2, "label", label));

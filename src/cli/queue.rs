@@ -71,8 +71,8 @@ fn cells(row: &EntryRow) -> Vec<String> {
         row.next_hop.clone(),
         state.to_owned(),
         row.attempts.to_string(),
-        row.due.to_string(),
-        row.expires.to_string(),
+        print::time(row.due),
+        print::time(row.expires),
         recipients.join(", "),
     ]
 }

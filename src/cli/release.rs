@@ -24,6 +24,7 @@ use crate::crypto::cms::verify::SignerReport;
 use crate::label::marking::{self, Location};
 use crate::message::DraftId;
 use crate::message::address::Address;
+use crate::message::military::Military;
 use crate::message::mime::Limits;
 use crate::open::{self, Carried, Facts, Opener, Piece, SignerFacts};
 use crate::review::Need;
@@ -127,7 +128,7 @@ async fn list(officer: &Officer, format: Format) -> Result<Answer, Trouble> {
                         draft.precedence.to_string(),
                         draft.marking.clone(),
                         draft.drafter.clone(),
-                        draft.expires.to_string(),
+                        print::time(draft.expires),
                         draft.recipients.join(", "),
                     ]
                 })
@@ -156,6 +157,10 @@ async fn approve(officer: &Officer, id: DraftId, yes: bool) -> Result<Answer, Tr
         print::out("Not signed: the draft does not verify here.\n")?;
         return Ok(Answer::No);
     };
+    if let Some(hindrance) = &examined.hindrance {
+        print::out(&format!("Not signed: {}.\n", print::clean(hindrance)))?;
+        return Ok(Answer::No);
+    }
     if !yes && !asked(id)? {
         print::out("Not signed.\n")?;
         return Ok(Answer::No);
@@ -234,6 +239,8 @@ struct Examined {
     verified: bool,
     /// Why it does not.
     problems: Vec<String>,
+    /// Why this officer may not sign it, though it verifies.
+    hindrance: Option<String>,
     /// What is worth a look.
     notes: Vec<String>,
     /// The marking by the policies of this machine.
@@ -273,6 +280,7 @@ fn examined(officer: &Officer, draft: DraftView, octets: Zeroizing<Vec<u8>>) -> 
         draft,
         verified: false,
         problems: Vec::new(),
+        hindrance: None,
         notes: Vec::new(),
         marking: None,
         message: None,
@@ -328,7 +336,7 @@ fn compare(officer: &Officer, facts: &Facts, examined: &mut Examined) {
         .iter()
         .any(|email| Address::parse(email).is_ok_and(|own| own == named))
     {
-        problems.push(format!(
+        examined.hindrance = Some(format!(
             "you drafted it ({named}); nobody releases own drafts"
         ));
     }
@@ -345,6 +353,15 @@ fn compare(officer: &Officer, facts: &Facts, examined: &mut Examined) {
         Err(text) => problems.push(text),
     }
     examined.drafter = Some((index, signer.report.clone()));
+    let said = Military::read(facts.headers())
+        .ok()
+        .and_then(|military| military.primary_precedence);
+    if let Some(said) = said.filter(|said| *said != examined.draft.precedence) {
+        examined.notes.push(format!(
+            "the message says {said}, the switch handles it as {}",
+            examined.draft.precedence
+        ));
+    }
     let addressed: Vec<Address> = ["To", "Cc"]
         .into_iter()
         .filter_map(|name| facts.field(name))
@@ -381,8 +398,8 @@ fn drawn(examined: &Examined) -> String {
     text.push_str(&line(0, "draft", &draft.id.to_string()));
     text.push_str(&line(0, "precedence", &draft.precedence.to_string()));
     text.push_str(&line(0, "drafter", &draft.drafter));
-    text.push_str(&line(0, "submitted", &draft.submitted.to_string()));
-    text.push_str(&line(0, "expires", &draft.expires.to_string()));
+    text.push_str(&line(0, "submitted", &print::time(draft.submitted)));
+    text.push_str(&line(0, "expires", &print::time(draft.expires)));
     for recipient in &draft.recipients {
         text.push_str(&line(0, "recipient", recipient));
     }
@@ -399,6 +416,9 @@ fn drawn(examined: &Examined) -> String {
     text.push_str(&line(0, "verdict", verdict));
     for problem in &examined.problems {
         text.push_str(&line(0, "problem", problem));
+    }
+    if let Some(hindrance) = &examined.hindrance {
+        text.push_str(&line(0, "not by you", hindrance));
     }
     for note in &examined.notes {
         text.push_str(&line(0, "note", note));

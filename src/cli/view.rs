@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::crypto::algorithm::{ID_OAEP, ID_RSA};
+use crate::crypto::algorithm::{ID_OAEP, ID_RSA, KeyDerivation};
 use crate::crypto::cms::decrypt::Method;
 use crate::crypto::cms::verify::SignatureProblem;
 use crate::crypto::ess::{GeneralName, ReceiptRequest, ReceiptsFrom};
@@ -390,7 +390,12 @@ impl Seen<'_> {
                         algorithm: oid.map(|oid| match oid {
                             ID_OAEP => "RSA-OAEP".to_owned(),
                             ID_RSA => "RSA PKCS #1 v1.5".to_owned(),
-                            other => other.to_string(),
+                            other => KeyDerivation::from_oid(&other).map_or_else(
+                                || other.to_string(),
+                                |KeyDerivation::X963(digest)| {
+                                    format!("ECDH, X9.63 KDF with {}", digest.name())
+                                },
+                            ),
                         }),
                         identifier: recipient.identifier.clone(),
                     }
