@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::compiled::{self, Verdict};
 use super::policy::{Policies, Policy, PolicyCategory, TagId};
 use super::reason::Reason;
 use super::validity::{self, Mode, Resolved, category_value, class_value};
@@ -26,7 +27,7 @@ pub struct Access {
     /// On denial every rule that failed; on permission every rule that held. For officers and audit.
     pub reasons: Vec<Reason>,
     /// The sentence for anybody: it is the same for every denial.
-    pub public: String,
+    pub public: &'static str,
 }
 
 impl Access {
@@ -34,7 +35,7 @@ impl Access {
         Self {
             permit: true,
             reasons,
-            public: PUBLIC_PERMIT.to_owned(),
+            public: PUBLIC_PERMIT,
         }
     }
 
@@ -43,12 +44,15 @@ impl Access {
         Self {
             permit: false,
             reasons,
-            public: PUBLIC_DENY.to_owned(),
+            public: PUBLIC_DENY,
         }
     }
 }
 
 /// Decides for a label that came in: validity, time window and access, in that order.
+///
+/// The reasons are built for permissions too, since the audit keeps them; a caller who wants only the
+/// verdict takes [`decide`](super::compiled::decide), which allocates nothing.
 pub fn authorize(policy: &Policy, label: &Label, clearance: &Clearance, at: Timestamp) -> Access {
     authorize_in(policy, label, clearance, at, Mode::Reception)
 }
@@ -74,8 +78,10 @@ pub fn authorize_in(
         decision.classification(policy, &resolved, clearance);
         decision.categories(policy, &resolved, clearance);
     }
+    // Two readings of the same rules, this one with reasons and the one over masks: both must grant.
+    let granted = compiled::decide_once(policy, label, clearance, at) == Verdict::Permit;
     // Nothing that holds, nothing granted: an empty list of checks is no permission.
-    if decision.failed.is_empty() && !decision.held.is_empty() {
+    if granted && decision.failed.is_empty() && !decision.held.is_empty() {
         return Access::permitted(decision.held);
     }
     if decision.failed.is_empty() {

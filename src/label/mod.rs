@@ -15,9 +15,11 @@
 )]
 
 pub mod access;
+mod bits;
 pub mod cases;
 mod category;
 pub mod clearance;
+pub mod compiled;
 pub mod der;
 pub mod equivalence;
 pub mod ess;

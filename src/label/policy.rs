@@ -10,6 +10,7 @@ use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::compiled::Masks;
 use super::marking::MarkingRules;
 use super::spif;
 use super::value::Kind;
@@ -59,6 +60,7 @@ pub struct Policy {
     pub(super) warnings: Vec<Warning>,
     pub(super) class_by_value: HashMap<u64, ClassId>,
     pub(super) category_by_value: HashMap<(ObjectIdentifier, Kind, u64), CategoryId>,
+    pub(super) masks: Masks,
 }
 
 impl Policy {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::compiled::Masks;
 use super::marking::MarkingRules;
 use super::policy::{Policy, Warning};
 use super::spif::Draft;
@@ -115,6 +116,7 @@ pub(super) fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Resul
         warnings,
         class_by_value: HashMap::new(),
         category_by_value: HashMap::new(),
+        masks: Masks::default(),
     };
     let mut draft = Draft {
         policy,

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use const_oid::ObjectIdentifier;
 
+use super::compiled::Masks;
 use super::der::BIT_LIMIT;
 use super::policy::{CategoryId, ClassId, Group, Policy, Requirement, Warning};
 use super::spif::{Draft, Owner};
@@ -73,6 +74,7 @@ pub(super) fn link(draft: Draft) -> Result<Policy, Problem> {
     }
     check_inbound(&policy)?;
     warn_of_shared_groups(&mut policy);
+    policy.masks = Masks::of(&policy);
     Ok(policy)
 }
 

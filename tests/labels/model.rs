@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use ravelin::label::{
     Categories, Category, Clearance, Direction, Kind, Label, ObjectIdentifier, Policy, authorize,
-    clearance, ess, translate,
+    clearance, compiled, ess, translate,
     validity::{self, Mode},
 };
 
@@ -219,7 +219,12 @@ proptest! {
             let access = authorize(&policy, &label, holder, at());
             prop_assert_eq!(access.permit, little.permits(&label, holder), "{:?}", access.reasons);
             prop_assert!(!access.reasons.is_empty());
+            // The decision over masks, on its own.
+            let verdict = compiled::decide_once(&policy, &label, holder, at());
+            prop_assert_eq!(verdict == compiled::Verdict::Permit, access.permit);
         }
+        let short = compiled::is_valid(&policy, &compiled::label(&policy, &label), at(), Mode::Reception);
+        prop_assert_eq!(short, validity::check(&policy, &label, at(), Mode::Reception).is_empty());
         // More clearance never loses.
         if authorize(&policy, &label, &small, at()).permit {
             prop_assert!(authorize(&policy, &label, &large, at()).permit);

@@ -1,0 +1,367 @@
+//! Duty: labels and clearances in a policy's dense numbers, and the decision over bit masks.
+//! Promises: [`decide`] allocates nothing and says the same as [`authorize`](super::authorize), which
+//! gives the reasons; the rules are compiled once, when the policy is loaded.
+//! Refuses: what the policy does not know makes a label that nobody may read.
+//! Standards: X.841, SDN.801 access control decision function; standards/labels.md sections 6, 7, 15.
+
+use const_oid::ObjectIdentifier;
+use jiff::Timestamp;
+
+use super::bits::{Bits, Meeting, Span};
+use super::policy::{CategoryId, Group, Operation, Policy, Requirement};
+use super::validity::Mode;
+use super::value::{Clearance, Kind, Label};
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not granted.
+    Deny,
+    /// Granted.
+    Permit,
+}
+
+/// A label in the dense numbers of one policy.
+#[derive(Clone, Debug)]
+pub struct CompiledLabel {
+    policy: ObjectIdentifier,
+    class: Option<usize>,
+    categories: Bits,
+    /// Valid but for time windows.
+    valid: bool,
+    obsolete: bool,
+}
+
+/// A clearance in the dense numbers of one policy.
+#[derive(Clone, Debug)]
+pub struct CompiledClearance {
+    policy: ObjectIdentifier,
+    classes: Bits,
+    categories: Bits,
+}
+
+/// The label in the policy's numbers. Allocates nothing while the policy has at most 512 categories.
+pub fn label(policy: &Policy, label: &Label) -> CompiledLabel {
+    let masks = &policy.masks;
+    let mut compiled = CompiledLabel {
+        policy: policy.oid,
+        class: None,
+        categories: Bits::default(),
+        valid: label.policy == Some(policy.oid),
+        obsolete: false,
+    };
+    if !compiled.valid {
+        return compiled;
+    }
+    compiled.class = label.classification.and_then(|value| masks.class(value));
+    let Some(class) = compiled.class else {
+        compiled.valid = false;
+        return compiled;
+    };
+    for entry in &label.categories {
+        let Some(values) = masks.values(&entry.tag_set, entry.kind) else {
+            compiled.valid = false;
+            continue;
+        };
+        for value in &entry.values {
+            match values.number(*value) {
+                Some(number) => compiled.categories.insert(number),
+                None => compiled.valid = false,
+            }
+        }
+    }
+    compiled.obsolete =
+        masks.obsolete_classes.contains(class) || !masks.obsolete.is_disjoint(&compiled.categories);
+    compiled.valid = compiled.valid && masks.rules_hold(class, &compiled.categories);
+    compiled
+}
+
+/// The clearance in the policy's numbers; what the policy does not know grants nothing.
+pub fn clearance(policy: &Policy, clearance: &Clearance) -> CompiledClearance {
+    let masks = &policy.masks;
+    let mut compiled = CompiledClearance {
+        policy: clearance.policy,
+        classes: Bits::default(),
+        categories: Bits::default(),
+    };
+    for value in &clearance.classifications {
+        if let Some(number) = masks.class(*value) {
+            compiled.classes.insert(number);
+        }
+    }
+    for entry in &clearance.categories {
+        if let Some(values) = masks.values(&entry.tag_set, entry.kind) {
+            for number in entry
+                .values
+                .iter()
+                .filter_map(|value| values.number(*value))
+            {
+                compiled.categories.insert(number);
+            }
+        }
+    }
+    compiled
+}
+
+/// The rules of validity, without reasons.
+pub fn is_valid(policy: &Policy, label: &CompiledLabel, at: Timestamp, mode: Mode) -> bool {
+    label.valid
+        && label.policy == policy.oid
+        && policy.window.contains(at)
+        && !(mode == Mode::Origination && label.obsolete)
+        && policy.masks.in_force(policy, &label.categories, at)
+}
+
+/// The decision, without reasons.
+#[inline]
+pub fn decide(
+    policy: &Policy,
+    label: &CompiledLabel,
+    clearance: &CompiledClearance,
+    at: Timestamp,
+) -> Verdict {
+    let masks = &policy.masks;
+    let permitted = label.valid
+        && label.policy == policy.oid
+        && clearance.policy == policy.oid
+        && policy.window.contains(at)
+        && label
+            .class
+            .is_some_and(|class| clearance.classes.contains(class))
+        && label
+            .categories
+            .is_within(&clearance.categories, &masks.restrictive)
+        && masks
+            .permissive
+            .iter()
+            .all(|group| group.meets(&label.categories, &clearance.categories) != Meeting::Apart)
+        && masks.in_force(policy, &label.categories, at);
+    if permitted {
+        Verdict::Permit
+    } else {
+        Verdict::Deny
+    }
+}
+
+/// Compiles both sides and decides: still without allocation, for labels that are seen once.
+pub fn decide_once(policy: &Policy, given: &Label, holder: &Clearance, at: Timestamp) -> Verdict {
+    decide(
+        policy,
+        &label(policy, given),
+        &clearance(policy, holder),
+        at,
+    )
+}
+
+/// The rules of one policy over dense numbers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Masks {
+    /// (lacv, number), ordered.
+    classes: Vec<(u64, usize)>,
+    /// Ordered by tag set and kind.
+    values: Vec<Values>,
+    pub(super) restrictive: Bits,
+    /// One group for each permissive tag.
+    pub(super) permissive: Vec<Span>,
+    obsolete: Bits,
+    obsolete_classes: Bits,
+    /// Categories with a window of their own.
+    timed: Bits,
+    any_timed: bool,
+    /// Categories that have rules.
+    ruled: Bits,
+    rules: Vec<Rule>,
+    class_required: Vec<Vec<Wanted>>,
+    /// Tags that bound the number of their values.
+    selections: Vec<(Span, u64, Option<u64>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Values {
+    tag_set: ObjectIdentifier,
+    kind: Kind,
+    /// (lacv, number), ordered.
+    numbers: Vec<(u64, usize)>,
+}
+
+impl Values {
+    fn number(&self, value: u64) -> Option<usize> {
+        find(&self.numbers, value)
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Rule {
+    classes_out: Bits,
+    class_wanted: Option<usize>,
+    out: Bits,
+    wanted: Vec<Wanted>,
+}
+
+/// One requirement: an operation over groups.
+#[derive(Clone, Debug)]
+struct Wanted {
+    operation: Operation,
+    groups: Vec<Bits>,
+}
+
+impl Masks {
+    /// Compiles the rules of a policy whose references are resolved.
+    pub(super) fn of(policy: &Policy) -> Self {
+        let mut masks = Self::default();
+        for (at, class) in policy.classes.iter().enumerate() {
+            masks.classes.push((class.value, at));
+            if class.obsolete {
+                masks.obsolete_classes.insert(at);
+            }
+            let wanted = class.required.iter().map(wanted).collect();
+            masks.class_required.push(wanted);
+        }
+        masks.classes.sort_unstable();
+        let mut by_tag = vec![Bits::default(); policy.tags.len()];
+        for (at, category) in policy.categories.iter().enumerate() {
+            if let Some(members) = by_tag.get_mut(category.tag.0) {
+                members.insert(at);
+            }
+            let kind = policy.tag(category.tag).and_then(|tag| tag.kind);
+            if kind.is_some_and(Kind::is_restrictive) {
+                masks.restrictive.insert(at);
+            }
+            if category.obsolete {
+                masks.obsolete.insert(at);
+            }
+            if category.window.not_before.is_some() || category.window.not_after.is_some() {
+                masks.timed.insert(at);
+                masks.any_timed = true;
+            }
+            let rule = Rule {
+                classes_out: category
+                    .excluded_classes
+                    .iter()
+                    .map(|class| class.0)
+                    .collect(),
+                class_wanted: category.required_class.map(|class| class.0),
+                out: category
+                    .excluded
+                    .iter()
+                    .flat_map(|group| group.members.iter().map(|member| member.0))
+                    .collect(),
+                wanted: category.required.iter().map(wanted).collect(),
+            };
+            let ruled = !rule.classes_out.is_empty()
+                || rule.class_wanted.is_some()
+                || !rule.out.is_empty()
+                || !rule.wanted.is_empty();
+            if ruled {
+                masks.ruled.insert(at);
+            }
+            masks.rules.push(rule);
+        }
+        for (tag, members) in policy.tags.iter().zip(&by_tag) {
+            if tag.kind.is_some_and(Kind::is_permissive) {
+                masks.permissive.push(Span::of(members));
+            }
+            if tag.minimum > 0 || tag.maximum.is_some() {
+                masks
+                    .selections
+                    .push((Span::of(members), tag.minimum, tag.maximum));
+            }
+        }
+        masks.index(policy);
+        masks
+    }
+
+    fn index(&mut self, policy: &Policy) {
+        for ((tag_set, kind, value), CategoryId(number)) in &policy.category_by_value {
+            let key = (tag_set, *kind);
+            let at = self
+                .values
+                .binary_search_by(|entry| (&entry.tag_set, entry.kind).cmp(&key));
+            match at {
+                Ok(at) => {
+                    if let Some(entry) = self.values.get_mut(at) {
+                        entry.numbers.push((*value, *number));
+                    }
+                }
+                Err(at) => self.values.insert(
+                    at,
+                    Values {
+                        tag_set: *tag_set,
+                        kind: *kind,
+                        numbers: vec![(*value, *number)],
+                    },
+                ),
+            }
+        }
+        for entry in &mut self.values {
+            entry.numbers.sort_unstable();
+        }
+    }
+
+    fn class(&self, value: u64) -> Option<usize> {
+        find(&self.classes, value)
+    }
+
+    fn values(&self, tag_set: &ObjectIdentifier, kind: Kind) -> Option<&Values> {
+        let key = (tag_set, kind.meaning());
+        let at = self
+            .values
+            .binary_search_by(|entry| (&entry.tag_set, entry.kind).cmp(&key));
+        self.values.get(at.ok()?)
+    }
+
+    fn rules_hold(&self, class: usize, present: &Bits) -> bool {
+        let ruled = present.iter().filter(|number| self.ruled.contains(*number));
+        let each = ruled
+            .filter_map(|number| self.rules.get(number))
+            .all(|rule| {
+                !rule.classes_out.contains(class)
+                    && rule.class_wanted.is_none_or(|wanted| wanted == class)
+                    && rule.out.is_disjoint(present)
+                    && rule.wanted.iter().all(|wanted| wanted.holds(present))
+            });
+        let of_class = self.class_required.get(class);
+        each && of_class.is_some_and(|all| all.iter().all(|wanted| wanted.holds(present)))
+            && self.selections.iter().all(|(span, minimum, maximum)| {
+                let count = span.count(present);
+                count == 0 || (count >= *minimum && maximum.is_none_or(|maximum| count <= maximum))
+            })
+    }
+
+    #[inline]
+    fn in_force(&self, policy: &Policy, present: &Bits, at: Timestamp) -> bool {
+        if !self.any_timed || self.timed.is_disjoint(present) {
+            return true;
+        }
+        present
+            .iter()
+            .filter_map(|number| policy.category(CategoryId(number)))
+            .all(|category| category.window.contains(at))
+    }
+}
+
+impl Wanted {
+    fn holds(&self, present: &Bits) -> bool {
+        let matching = self
+            .groups
+            .iter()
+            .filter(|group| !group.is_disjoint(present))
+            .count();
+        self.operation.holds(matching, self.groups.len())
+    }
+}
+
+fn wanted(requirement: &Requirement) -> Wanted {
+    let members = |group: &Group| group.members.iter().map(|member| member.0).collect();
+    Wanted {
+        operation: requirement.operation,
+        groups: requirement.groups.iter().map(members).collect(),
+    }
+}
+
+fn find(sorted: &[(u64, usize)], value: u64) -> Option<usize> {
+    let at = sorted
+        .binary_search_by_key(&value, |(value, _)| *value)
+        .ok()?;
+    sorted.get(at).map(|(_, number)| *number)
+}
