@@ -12,7 +12,8 @@ use super::category::{self, Empty, Found};
 use super::der::{
     self, BIT_STRING, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, SyntaxError, SyntaxProblem,
 };
-use super::policy::Policies;
+use super::missi;
+use super::policy::{Policies, Policy};
 use super::value::Clearance;
 
 /// The clearance attribute of X.501.
@@ -97,6 +98,25 @@ fn read(octets: &[u8], policies: Option<&Policies>) -> Result<Decoded, SyntaxErr
 /// # Errors
 /// When a bit position is above the limit or there are more than 64 categories.
 pub fn encode(clearance: &Clearance) -> Result<Vec<u8>, SyntaxError> {
+    write(clearance, || category::encode(&clearance.categories))
+}
+
+/// Writes a clearance as DER with its categories as MISSI (SDN.801) privileges.
+///
+/// # Errors
+/// As [`encode`], and when the policy leaves the kind of an enumerated tag set open.
+pub fn encode_missi(policy: &Policy, clearance: &Clearance) -> Result<Vec<u8>, SyntaxError> {
+    let kind_of = |tag_set: &ObjectIdentifier| policy.enumerated_kind(tag_set);
+    write(clearance, || {
+        let form = missi::Form::Privileges;
+        missi::encode(&clearance.categories, form, &kind_of).map(|one| vec![one])
+    })
+}
+
+fn write(
+    clearance: &Clearance,
+    categories: impl FnOnce() -> Result<Vec<Vec<u8>>, SyntaxError>,
+) -> Result<Vec<u8>, SyntaxError> {
     let mut parts = vec![der::element(OBJECT_IDENTIFIER, clearance.policy.as_bytes())];
     // X.690 §11.5: a value equal to its default is left out.
     if clearance.classifications != BTreeSet::from([UNCLASSIFIED]) {
@@ -104,7 +124,7 @@ pub fn encode(clearance: &Clearance) -> Result<Vec<u8>, SyntaxError> {
         parts.push(der::element(BIT_STRING, &content));
     }
     if !clearance.categories.is_empty() {
-        parts.push(der::set_of(SET, category::encode(&clearance.categories)?));
+        parts.push(der::set_of(SET, categories()?));
     }
     Ok(der::constructed(SEQUENCE, &parts))
 }

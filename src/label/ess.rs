@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 
 use const_oid::ObjectIdentifier;
 
+use super::ber;
 use super::category::{self, Empty};
 use super::der::{
     self, Element, INTEGER, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, SyntaxError,
     SyntaxProblem, UTF8_STRING,
 };
-use super::policy::Policies;
+use super::missi;
+use super::policy::{Policies, Policy};
 use super::value::{Kind, Label, PrivacyMark};
 
 /// Reads a label; the components may stand in any order.
@@ -37,6 +39,14 @@ pub fn decode_under(octets: &[u8], policies: &Policies) -> Result<Label, SyntaxE
     )
 }
 
+/// As [`decode_under`], and accepts lengths that BER allows and DER does not (RFC 7444 has labels so).
+///
+/// # Errors
+/// As [`decode_under`].
+pub fn decode_ber(octets: &[u8], policies: &Policies) -> Result<Label, SyntaxError> {
+    decode_under(&ber::definite(octets)?, policies)
+}
+
 /// Reads a label and refuses every form but the canonical one.
 ///
 /// # Errors
@@ -55,6 +65,25 @@ pub fn decode_der(octets: &[u8]) -> Result<Label, SyntaxError> {
 /// When the label has no policy, a privacy mark outside its type, more than 64 categories, or a bit
 /// position above the limit.
 pub fn encode(label: &Label) -> Result<Vec<u8>, SyntaxError> {
+    write(label, || category::encode(&label.categories))
+}
+
+/// Writes a label as DER with its categories in the MISSI (SDN.801) syntax; the policy must settle the
+/// kind of every enumerated tag set, since the octets do not say it.
+///
+/// # Errors
+/// As [`encode`], and when the policy leaves the kind open.
+pub fn encode_missi(policy: &Policy, label: &Label) -> Result<Vec<u8>, SyntaxError> {
+    let kind_of = |tag_set: &ObjectIdentifier| policy.enumerated_kind(tag_set);
+    write(label, || {
+        missi::encode(&label.categories, missi::Form::Label, &kind_of).map(|one| vec![one])
+    })
+}
+
+fn write(
+    label: &Label,
+    categories: impl FnOnce() -> Result<Vec<Vec<u8>>, SyntaxError>,
+) -> Result<Vec<u8>, SyntaxError> {
     // RFC 2634 §3.2: the policy identifier is mandatory.
     let policy = label
         .policy
@@ -73,7 +102,7 @@ pub fn encode(label: &Label) -> Result<Vec<u8>, SyntaxError> {
         parts.push(der::element(UTF8_STRING, text.as_bytes()));
     }
     if !label.categories.is_empty() {
-        parts.push(der::set_of(SET, category::encode(&label.categories)?));
+        parts.push(der::set_of(SET, categories()?));
     }
     if let Some(PrivacyMark::Printable(text)) = &label.privacy_mark {
         if !is_printable_mark(text.as_bytes()) {

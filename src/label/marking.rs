@@ -88,6 +88,19 @@ pub fn location(code: &str) -> Option<Location> {
     })
 }
 
+/// True when some marking data of the policy is for this location.
+pub(super) fn has_location(policy: &Policy, location: Location) -> bool {
+    let says = |rules: &MarkingRules| {
+        let mut data = rules.data.iter();
+        data.any(|entry| entry.locations.contains(&location))
+    };
+    says(&policy.marking)
+        || says(&policy.class_marking)
+        || policy.classes.iter().any(|class| says(&class.marking))
+        || policy.tags.iter().any(|tag| says(&tag.marking))
+        || policy.categories.iter().any(|one| says(&one.marking))
+}
+
 /// Foreground and background of a label's classification, as `#RRGGBB`; black on white without one.
 pub fn colors(policy: &Policy, label: &Label) -> (&'static str, String) {
     let class = label

@@ -1,15 +1,15 @@
-//! Duty: reads the MISSI (SDN.801) category syntaxes: security tags in labels, privileges in clearances.
-//! Promises: the same values as the ACP 145 form of the label or clearance would give.
+//! Duty: the MISSI (SDN.801) category syntaxes: security tags in labels, privileges in clearances.
+//! Promises: the same values as the ACP 145 form of the label or clearance would give; writes DER.
 //! Refuses: an enumerated tag whose kind no loaded policy gives, local RBAC labels, a tag without a value,
-//! unknown tags. Writing them is not done yet.
+//! unknown tags.
 //! Standards: SDN.801(c), ACP 145(A) Annex C; standards/labels.md sections 3.2 and 3.3.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use const_oid::ObjectIdentifier;
 
 use super::der::{
-    BIT_STRING, Element, INTEGER, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, SyntaxError,
+    self, BIT_STRING, Element, INTEGER, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, SyntaxError,
     SyntaxProblem,
 };
 use super::value::{Categories, Kind};
@@ -92,6 +92,71 @@ pub(super) fn privileges(
         Ok(())
     })?;
     Ok(categories)
+}
+
+/// Which of the two syntaxes is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Label,
+    Privileges,
+}
+
+/// Writes the one SecurityCategory, without security levels.
+pub(super) fn encode(
+    categories: &Categories,
+    form: Form,
+    kind_of: &EnumeratedKind<'_>,
+) -> Result<Vec<u8>, SyntaxError> {
+    let mut sets: BTreeMap<ObjectIdentifier, Vec<Vec<u8>>> = BTreeMap::new();
+    for entry in categories {
+        let bits = || der::bit_content(&entry.values);
+        let set = |tag| der::set_of(tag, der::integers(&entry.values));
+        // Restrictive or permissive is not on the wire: the policy must leave no doubt.
+        if matches!(
+            entry.kind,
+            Kind::EnumeratedRestrictive | Kind::EnumeratedPermissive
+        ) && kind_of(&entry.tag_set) != Some(entry.kind)
+        {
+            return Err(SyntaxProblem::UnresolvedKind(entry.tag_set).at(0));
+        }
+        let tag = match (form, entry.kind) {
+            (Form::Label, Kind::Restrictive) => {
+                der::element(0xa1, &der::element(BIT_STRING, &bits()?))
+            }
+            (Form::Label, Kind::Permissive) => {
+                der::element(0xa6, &der::element(BIT_STRING, &bits()?))
+            }
+            (Form::Label, Kind::Informative) => {
+                der::element(0xa7, &der::element(BIT_STRING, &bits()?))
+            }
+            (Form::Label, Kind::InformativeSet) => der::element(0xa7, &set(SET)),
+            (Form::Label, _) => der::element(0xa2, &set(SET)),
+            (Form::Privileges, Kind::Restrictive) => der::element(0x81, &bits()?),
+            (Form::Privileges, Kind::Permissive) => der::element(0x86, &bits()?),
+            // No type 7 in clearances; it would grant nothing.
+            (Form::Privileges, Kind::Informative | Kind::InformativeSet) => continue,
+            (Form::Privileges, _) => set(0xa2),
+        };
+        sets.entry(entry.tag_set).or_default().push(tag);
+    }
+    let named = sets
+        .into_iter()
+        .map(|(tag_set, mut tags)| {
+            // By tag number: [1], [2], [6], [7], as the examples have it.
+            tags.sort_unstable_by_key(|tag| tag.first().map(|tag| tag & 0x1f));
+            let name = der::element(OBJECT_IDENTIFIER, tag_set.as_bytes());
+            der::constructed(SEQUENCE, &[name, der::constructed(SEQUENCE, &tags)])
+        })
+        .collect();
+    let type_ = match form {
+        Form::Label => LABEL,
+        Form::Privileges => PRIVILEGES,
+    };
+    let parts = [
+        der::element(0x80, type_.as_bytes()),
+        der::element(0xa1, &der::set_of(SET, named)),
+    ];
+    Ok(der::constructed(SEQUENCE, &parts))
 }
 
 /// Gives each tag of SET OF SEQUENCE { tag set OID, SEQUENCE OF tag }; a tag set may occur once.
@@ -227,6 +292,29 @@ mod tests {
         ] {
             assert_eq!(label(value).unwrap_err().problem, problem, "{value}");
         }
+    }
+
+    #[test]
+    fn the_published_example_is_written() {
+        let tag_set = ObjectIdentifier::new_unwrap("1.1.9");
+        let mut categories = Categories::default();
+        for (kind, value) in [
+            (Kind::Restrictive, 0),
+            (Kind::EnumeratedRestrictive, 5),
+            (Kind::Permissive, 9),
+            (Kind::Informative, 2),
+        ] {
+            categories.insert(tag_set, kind, value);
+        }
+        let kind_of = |_: &ObjectIdentifier| Some(Kind::EnumeratedRestrictive);
+        assert_eq!(
+            encode(&categories, Form::Label, &kind_of).unwrap(),
+            octets(
+                "30318009608648016502010801a1243122302006022909301aa10403020780a2053103020105a6050303060040a70403020520"
+            )
+        );
+        let kind_of = |_: &ObjectIdentifier| Some(Kind::EnumeratedPermissive);
+        assert!(encode(&categories, Form::Label, &kind_of).is_err());
     }
 
     #[test]

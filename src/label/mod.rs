@@ -15,33 +15,42 @@
 )]
 
 pub mod access;
+pub mod ber;
 mod bits;
 pub mod cases;
 mod category;
 pub mod clearance;
 pub mod compiled;
 pub mod der;
+pub mod detect;
 pub mod equivalence;
 pub mod ess;
 pub mod marking;
 mod missi;
 pub mod naming;
+pub mod nato;
+mod nato_write;
+mod parameters;
 mod policy;
 mod reason;
+pub mod sio;
 mod spif;
 mod spif_fields;
 mod spif_head;
 mod spif_items;
 mod spif_link;
 pub mod validity;
+pub mod text;
 mod value;
 mod xml;
+pub mod xmpp;
 
 pub use access::{Access, authorize};
 pub use const_oid::ObjectIdentifier;
 pub use der::{SyntaxError, SyntaxProblem};
 pub use equivalence::{Direction, Translation, translate};
 pub use marking::{Location, marking};
+pub use parameters::FieldError;
 pub use policy::{Policies, Policy, PolicyConflict, PolicyError, Warning};
 pub use reason::Reason;
 pub use value::{Categories, Category, Clearance, DuplicateCategory, Kind, Label, PrivacyMark};

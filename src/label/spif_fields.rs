@@ -252,7 +252,7 @@ pub(super) fn object_identifier(text: &str) -> Option<ObjectIdentifier> {
 }
 
 /// xs:dateTime; without a zone it is taken as UTC.
-fn date_time(text: &str) -> Option<Timestamp> {
+pub(super) fn date_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(timestamp);
