@@ -62,6 +62,15 @@ pub struct Refused {
     pub text: String,
 }
 
+/// An answer that is not a yes.
+struct No(Box<Response>);
+
+impl IntoResponse for No {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
 #[derive(Clone)]
 struct Desk {
     switch: Arc<Switch>,
@@ -69,7 +78,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn officer(&self) -> Result<&Address, Response> {
+    fn officer(&self) -> Result<&Address, No> {
         self.caller.0.as_ref().ok_or_else(|| {
             refused(
                 StatusCode::UNAUTHORIZED,
@@ -92,21 +101,18 @@ pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
         .with_state(Desk { switch, caller })
 }
 
-async fn drafts(State(desk): State<Desk>) -> Result<Json<Vec<DraftView>>, Response> {
+async fn drafts(State(desk): State<Desk>) -> Result<Json<Vec<DraftView>>, No> {
     let officer = desk.officer()?;
     desk.switch.drafts(officer).map(Json).map_err(no)
 }
 
-async fn draft(
-    State(desk): State<Desk>,
-    Path(id): Path<String>,
-) -> Result<Json<DraftView>, Response> {
+async fn draft(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<DraftView>, No> {
     let officer = desk.officer()?;
     let (view, _) = desk.switch.draft(officer, identifier(&id)?).map_err(no)?;
     Ok(Json(view))
 }
 
-async fn message(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, Response> {
+async fn message(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Response, No> {
     let officer = desk.officer()?;
     let (_, octets) = desk.switch.draft(officer, identifier(&id)?).map_err(no)?;
     Ok(([(header::CONTENT_TYPE, "message/rfc822")], octets).into_response())
@@ -116,7 +122,7 @@ async fn approve(
     State(desk): State<Desk>,
     Path(id): Path<String>,
     Json(approval): Json<Approval>,
-) -> Result<Json<Approved>, Response> {
+) -> Result<Json<Approved>, No> {
     let officer = desk.officer()?;
     let decoded = |text: &String| {
         STANDARD.decode(text).map_err(|error| {
@@ -157,7 +163,7 @@ async fn send_back(
     State(desk): State<Desk>,
     Path(id): Path<String>,
     Json(back): Json<Return>,
-) -> Result<StatusCode, Response> {
+) -> Result<StatusCode, No> {
     let officer = desk.officer()?;
     desk.switch
         .send_back(officer, identifier(&id)?, &back.reason)
@@ -166,11 +172,11 @@ async fn send_back(
         .map_err(no)
 }
 
-fn identifier(text: &str) -> Result<DraftId, Response> {
+fn identifier(text: &str) -> Result<DraftId, No> {
     text.parse().map_err(|_| no(DeskError::Unknown))
 }
 
-fn no(error: DeskError) -> Response {
+fn no(error: DeskError) -> No {
     match error {
         DeskError::Fault(fault) => {
             tracing::error!(fault = %fault.chain(), "the desk could not act");
@@ -191,7 +197,7 @@ fn no(error: DeskError) -> Response {
     }
 }
 
-fn refused_by_line(refusal: &Refusal) -> Response {
+fn refused_by_line(refusal: &Refusal) -> No {
     let (a, b, c) = refusal.reason.enhanced();
     refused(
         StatusCode::FORBIDDEN,
@@ -201,11 +207,11 @@ fn refused_by_line(refusal: &Refusal) -> Response {
     )
 }
 
-fn refused(status: StatusCode, id: &str, reply: &str, text: &str) -> Response {
+fn refused(status: StatusCode, id: &str, reply: &str, text: &str) -> No {
     let body = Refused {
         id: id.into(),
         reply: reply.into(),
         text: text.into(),
     };
-    (status, Json(body)).into_response()
+    No(Box::new((status, Json(body)).into_response()))
 }

@@ -52,7 +52,7 @@ pub(super) fn resolve(file: &Path, text: &str, written: Written) -> Result<Confi
     )?);
     let mut links: Vec<Arc<Link>> = Vec::new();
     for link in &written.link {
-        let link = at.link(link, &policies, &policy, &trust, written.trust.revocation)?;
+        let link = at.link(link, &policies, policy, &trust, written.trust.revocation)?;
         if links.iter().any(|other| other.name == link.name) {
             return Err(at.whole(
                 &format!("link.{}", link.name),
@@ -85,7 +85,7 @@ pub(super) fn resolve(file: &Path, text: &str, written: Written) -> Result<Confi
         .review
         .rule
         .iter()
-        .map(|rule| at.release_rule(rule, &policy, &links))
+        .map(|rule| at.release_rule(rule, policy, &links))
         .collect::<Result<_, _>>()?;
     Ok(Config {
         name: written.switch.name.clone(),

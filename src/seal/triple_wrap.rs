@@ -30,7 +30,6 @@ use crate::open::Piece;
 use crate::review::Released;
 
 /// Wraps a released message for the far domain.
-#[expect(clippy::too_many_arguments, reason = "each is one part of the profile")]
 pub(super) fn seal(
     config: &Config,
     at: Timestamp,
