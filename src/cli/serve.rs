@@ -31,6 +31,8 @@ pub struct Running {
     pub store: Store,
     /// What waits for delivery.
     pub queue: Queue,
+    /// The switch itself.
+    pub switch: Arc<Switch>,
     clock: Clock,
     tasks: JoinSet<()>,
 }
@@ -95,12 +97,13 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
         queue.clone(),
         Arc::clone(&switch),
     ));
-    tasks.spawn(expire_drafts(switch));
+    tasks.spawn(expire_drafts(Arc::clone(&switch)));
     Ok(Running {
         listeners,
         admin: desk,
         store,
         queue,
+        switch,
         clock,
         tasks,
     })
