@@ -1,10 +1,10 @@
 # Sourced by every interop/<peer>/run. Duty: one row in $RESULTS for each check.
-# The runner gives: PEER, RESULTS, DEMO (a demo folder whose switches are up), WORK (an empty folder
+# The runner gives: PEER, RESULTS, VERSIONS (a line for each program that takes part), DEMO (a demo folder whose switches are up), WORK (an empty folder
 # of the peer's own), RAVELIN (the program), INTEROP (this folder).
 # A row is feature, peer, direction and outcome, parted by tabs; the outcome starts with ok, FAIL or
 # skipped. Directions: "ours -> peer": the peer reads what Ravelin made; "peer -> ours": the reverse.
 set -uo pipefail
-: "${PEER:?start this by interop/run}" "${RESULTS:?}" "${DEMO:?}" "${WORK:?}" "${RAVELIN:?}" "${INTEROP:?}"
+: "${PEER:?start this by interop/run}" "${RESULTS:?}" "${VERSIONS:?}" "${DEMO:?}" "${WORK:?}" "${RAVELIN:?}" "${INTEROP:?}"
 OURS="ours -> peer"
 THEIRS="peer -> ours"
 ALDER="$DEMO/pki/alder"
@@ -12,6 +12,10 @@ BIRCH="$DEMO/pki/birch"
 
 row() { # FEATURE DIRECTION OUTCOME
     printf '%s\t%s\t%s\t%s\n' "$1" "$PEER" "$2" "$3" >>"$RESULTS"
+}
+
+version() { # TEXT
+    printf '%s\n' "$1" >>"$VERSIONS"
 }
 
 skip() { # FEATURE DIRECTION WHY
