@@ -405,6 +405,87 @@ async fn a_message_without_the_release_it_owes_is_refused_at_the_border() {
     world.end().await;
 }
 
+/// A report crosses the border wrapped like everything else, and its origin is verified.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_behind_the_border_comes_back_as_a_report_of_that_domain() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path()).await;
+    // BIRCH's mailbox server refuses everybody.
+    let file = dir.path().join("config/birch.toml");
+    let refusing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = std::fs::read_to_string(&file).unwrap().replace(
+        &world.birch_mail.address.to_string(),
+        &refusing.local_addr().unwrap().to_string(),
+    );
+    std::fs::write(&file, text).unwrap();
+    world.birch_config = ravelin::config::load(&file).unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = refusing.accept().await {
+            use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+            let mut stream = BufReader::new(stream);
+            stream.write_all(b"220 mailbox LMTP\r\n").await.unwrap();
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                let reply = match line.get(..4) {
+                    Some("RCPT") => "550 5.2.1 this mailbox is closed\r\n",
+                    _ => "250 2.0.0 well\r\n",
+                };
+                stream.write_all(reply.as_bytes()).await.unwrap();
+                line.clear();
+            }
+        }
+    });
+    world.wake_birch().await.unwrap();
+    let label = world
+        .label(
+            "CONFIDENTIAL",
+            &[("Releasable To", "ALDER"), ("Releasable To", "BIRCH")],
+        )
+        .unwrap();
+    let reply = submit(&world, &abroad(), &written(&world, &abroad(), &label)).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let wrapped = |octets: &[u8]| String::from_utf8_lossy(octets).contains("pkcs7-mime");
+    let (_, octets) = world.alder_mail.wait_for(wrapped).await.unwrap();
+    let report = facts(&world, &octets, &[]);
+    let signer = &report.layers[0].signers()[0];
+    assert!(signer.report.is_good(), "{:?}", signer.report.problems);
+    assert!(
+        signer.name().contains("domain-signing-authority"),
+        "{}",
+        signer.name()
+    );
+    let text = String::from_utf8_lossy(report.payload.bytes()).into_owned();
+    assert!(
+        text.contains("Reporting-MTA: dns; switch.birch.example"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Final-Recipient: rfc822; reader@birch.example"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("convoy") && !text.contains("PROTECTED"),
+        "{text}"
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_nobody_gave_is_not_shown_to_readers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path()).await;
+    let label = world.label("SECRET", &[]).unwrap();
+    let message = written(&world, &reader(), &label);
+    let claimed = "MMHS-Authorizing-Users: officer@alder.example\r\nMIME-Version: 1.0";
+    let forged = replaced(&message, "MIME-Version: 1.0", claimed, 1);
+    let reply = submit(&world, &reader(), &forged).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let (_, octets) = world.alder_mail.wait_for(|_| true).await.unwrap();
+    let text = String::from_utf8_lossy(&octets);
+    assert!(!text.contains("Authorizing-Users"), "{text}");
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_without_a_certificate_of_ours_hands_nothing_in() {
     let dir = tempfile::tempdir().unwrap();

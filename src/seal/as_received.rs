@@ -27,6 +27,9 @@ pub(super) fn seal(config: &Config, at: Timestamp, released: &Released) -> Resul
     if let Some(users) = fields::authorizing(released.authorizing()) {
         let users = Line::structured(AUTHORIZING_USERS, &users).map_err(unwritable)?;
         edits.push(Edit::Replace(users));
+    } else {
+        // Nobody released it: a field that says so was not under a signature.
+        edits.push(Edit::Remove(AUTHORIZING_USERS.into()));
     }
     edited(received.bytes(), &edits, Limits::default()).map_err(unwritable)
 }

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::Sealed;
+use super::{Sealed, fields, triple_wrap};
 use crate::clock::{Timestamp, rfc5322_date};
-use crate::config::Config;
-use crate::decision::Fault;
+use crate::config::{Config, SealProfile};
+use crate::decision::{Fault, Stop};
 use crate::message::address::{Address, ReversePath};
-use crate::message::header::Writer;
+use crate::message::header::{WriteError, Writer};
 use crate::message::{MessageId, Precedence};
 
 /// What the switch has to say.
@@ -28,16 +28,17 @@ pub struct OwnMessage {
     pub precedence: Precedence,
 }
 
-/// Seals a message of the switch itself; nothing when no link leads to its receiver.
+/// Seals a message of the switch itself; nothing when no link leads to its receiver. Over a border
+/// it is wrapped as everything else is, under the label that a relay may see.
 ///
 /// # Errors
-/// A fault when one of its fields cannot be written.
+/// When it cannot be written or protected.
 pub fn own(
     config: &Config,
     at: Timestamp,
     id: MessageId,
     message: OwnMessage,
-) -> Result<Option<Sealed>, Fault> {
+) -> Result<Option<Sealed>, Stop> {
     let domain = message.to.domain().to_ascii_lowercase();
     let Some(link) = config
         .links
@@ -46,30 +47,36 @@ pub fn own(
     else {
         return Ok(None);
     };
-    let mut head = Writer::new();
-    let mut write = |name: &str, value: &str| {
-        head.field(name, value)
-            .map(drop)
-            .map_err(|error| Fault::new("write a message of our own", error))
+    let bytes = match &link.seal {
+        // To our own people, who may have no certificate yet; it says nothing that needs one.
+        SealProfile::AsReceived | SealProfile::Enveloped { .. } => {
+            let from = config.postmaster.to_string();
+            entity(&head_fields(config, at, id, &message, from), &message)?
+        }
+        SealProfile::TripleWrap {
+            cipher,
+            certificate,
+            relay_label,
+        } => {
+            // RFC 8550 §3: From is an address in the certificate of the domain signature
+            let signer = config.keys.sign.certificate().emails().into_iter().next();
+            let from = signer.unwrap_or_else(|| config.postmaster.to_string());
+            let inside = head_fields(config, at, id, &message, from);
+            let outside = fields::confidential(&inside);
+            let plain = entity(&[], &message)?;
+            let payload = triple_wrap::payload(&plain, &inside, &outside)?;
+            let wrapped = triple_wrap::wrap(
+                config,
+                at,
+                &payload,
+                relay_label,
+                *cipher,
+                certificate,
+                relay_label,
+            )?;
+            fields::message(writer(&outside)?, "signed-data", &wrapped)?
+        }
     };
-    write("From", &config.postmaster.to_string())?;
-    write("To", &message.to.to_string())?;
-    write("Date", &rfc5322_date(at))?;
-    write("Message-ID", &format!("<{id}@{}>", config.name))?;
-    write("Subject", &message.subject)?;
-    // RFC 3834 §5: nobody answers it automatically
-    write("Auto-Submitted", "auto-generated")?;
-    write(
-        "MMHS-Primary-Precedence",
-        &message.precedence.number().to_string(),
-    )?;
-    write("MIME-Version", "1.0")?;
-    for (name, value) in &message.fields {
-        write(name, value)?;
-    }
-    let mut bytes = head.finish();
-    bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(message.body.as_bytes());
     Ok(Some(Sealed {
         message: id,
         next_hop: link.name.clone(),
@@ -79,4 +86,51 @@ pub fn own(
         precedence: message.precedence,
         judged_under: config.judged_under(),
     }))
+}
+
+fn head_fields(
+    config: &Config,
+    at: Timestamp,
+    id: MessageId,
+    message: &OwnMessage,
+    from: String,
+) -> Vec<(String, String)> {
+    [
+        ("From", from),
+        ("To", message.to.to_string()),
+        ("Date", rfc5322_date(at)),
+        ("Message-ID", format!("<{id}@{}>", config.name)),
+        ("Subject", message.subject.clone()),
+        // RFC 3834 §5: nobody answers it automatically
+        ("Auto-Submitted", "auto-generated".to_owned()),
+        (
+            "MMHS-Primary-Precedence",
+            message.precedence.number().to_string(),
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn writer(fields: &[(String, String)]) -> Result<Writer, Stop> {
+    let mut head = Writer::new();
+    for (name, value) in fields {
+        head.field(name, value).map_err(unwritable)?;
+    }
+    head.field("MIME-Version", "1.0").map_err(unwritable)?;
+    Ok(head)
+}
+
+/// `fields`, the fields of the body, and the body.
+fn entity(fields: &[(String, String)], message: &OwnMessage) -> Result<Vec<u8>, Stop> {
+    let mut head = writer(fields)?;
+    for (name, value) in &message.fields {
+        head.field(name, value).map_err(unwritable)?;
+    }
+    Ok(head.with_body(message.body.as_bytes()))
+}
+
+/// Our own words that cannot be written are our own fault.
+fn unwritable(error: WriteError) -> Stop {
+    Fault::new("write a message of our own", error).into()
 }

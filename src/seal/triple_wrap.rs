@@ -54,20 +54,33 @@ pub(super) fn seal(
         .inside_envelope()
         .map_or(&received.bytes()[..], Piece::bytes);
     let payload = payload(carried, &inside, &outside)?;
-    let signed = sign_as_domain(config, at, &payload, far_label)?;
+    let wrapped = wrap(config, at, &payload, far_label, cipher, far, relay_label)?;
+    let head = fields::outer(config, at, received, &outside)?;
+    fields::message(head, "signed-data", &wrapped)
+}
+
+/// The three layers around `payload`: the outer SignedData.
+pub(super) fn wrap(
+    config: &Config,
+    at: Timestamp,
+    payload: &[u8],
+    label: &Label,
+    cipher: ContentCipher,
+    far: &Certificate,
+    relay_label: &Label,
+) -> Result<Vec<u8>, Stop> {
+    let signed = sign_as_domain(config, at, payload, label)?;
     let signed = pkcs7_mime("signed-data", &signed).map_err(unwritable)?;
     // RFC 8551 §3.3: what is inside the envelope is a whole MIME entity
     let sealed = envelope::envelope(&signed, std::slice::from_ref(far), cipher)
         .map_err(|error| fault("encrypt for the far domain", error))?;
     let sealed = pkcs7_mime(smime_type(cipher), &sealed).map_err(unwritable)?;
     // RFC 2634 §1.1.2 step 7: the outer signature covers the MIME header fields of the envelope too
-    let wrapped = sign_as_domain(config, at, &sealed, relay_label)?;
-    let head = fields::outer(config, at, received, &outside)?;
-    fields::message(head, "signed-data", &wrapped)
+    sign_as_domain(config, at, &sealed, relay_label)
 }
 
-/// The originator's signed entity with the protected fields at its root.
-fn payload(
+/// An entity with the protected fields at its root.
+pub(super) fn payload(
     entity: &[u8],
     inside: &[(String, String)],
     outside: &[(String, String)],

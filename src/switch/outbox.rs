@@ -3,7 +3,7 @@
 
 use super::Switch;
 use crate::audit::{Act, Event};
-use crate::decision::Fault;
+use crate::decision::{Fault, Stop};
 use crate::deliver::Outbox;
 use crate::message::MessageId;
 use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
@@ -34,8 +34,16 @@ impl Switch {
     /// Queues a message of the switch itself.
     pub(super) fn say(&self, change: &mut Change, message: seal::OwnMessage) -> Result<(), Fault> {
         let id = MessageId::new(self.clock.fresh_id());
-        if let Some(sealed) = seal::own(&self.config, self.now(), id, message)? {
-            self.enqueue(change, sealed);
+        match seal::own(&self.config, self.now(), id, message) {
+            Ok(Some(sealed)) => self.enqueue(change, sealed),
+            Ok(None) => {}
+            Err(Stop::Fault(fault)) => return Err(fault),
+            Err(Stop::Refuse(refusal)) => {
+                return Err(Fault::new(
+                    "protect a message of our own",
+                    refusal.to_string(),
+                ));
+            }
         }
         Ok(())
     }
