@@ -18,10 +18,10 @@ pub struct BerError {
 /// The kinds of [`BerError`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum BerErrorKind {
-    /// The nesting is deeper than [`Limits::depth`].
+    /// The nesting is deeper than `Limits::depth`.
     #[error("the elements are nested too deeply; raise the limit or refuse the sender")]
     Depth,
-    /// More elements than [`Limits::elements`].
+    /// More elements than `Limits::elements`.
     #[error("too many elements; raise the limit or refuse the sender")]
     Elements,
     /// An end-of-contents in an element of definite length.

@@ -34,7 +34,7 @@ pub struct AuthEnvelopedData<'a> {
     pub recipients: Vec<RecipientInfo<'a>>,
     /// authEncryptedContentInfo.
     pub content: EncryptedContent<'a>,
-    /// authAttrs as received, with the tag [1].
+    /// authAttrs as received, with the tag `[1]`.
     pub authenticated_attributes: Option<&'a [u8]>,
     /// The attributes in authAttrs. They are worth something only after decryption.
     pub authenticated: Vec<Attribute<'a>>,
@@ -64,7 +64,7 @@ pub enum RecipientInfo<'a> {
     KeyAgreement(KeyAgreement<'a>),
     /// kekri, pwri, ori, or one of these two that could not be read.
     Unsupported {
-        /// Its tag: SEQUENCE, or [1] to [4].
+        /// Its tag: SEQUENCE, or `[1]` to `[4]`.
         tag: Tag,
     },
 }

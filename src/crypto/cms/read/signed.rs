@@ -46,7 +46,7 @@ pub struct SignerInfo<'a> {
     pub sid: CertificateIdentifier<'a>,
     /// digestAlgorithm.
     pub digest_algorithm: AlgorithmIdentifier<'a>,
-    /// signedAttrs as received, with the tag [0].
+    /// signedAttrs as received, with the tag `[0]`.
     pub signed_attributes: Option<&'a [u8]>,
     /// The attributes in signedAttrs.
     pub signed: Vec<Attribute<'a>>,
