@@ -113,9 +113,15 @@ impl Connection {
     }
 }
 
-/// Whether this side gave up on the connection.
+// RFC 5321 §3.8: 421 says that the connection ends, and nothing of the message
+/// Whether the connection is over and the message was not judged: this side gave up on it, or the
+/// next hop has closed it, such as one that takes so many messages on one connection and no more.
 fn is_lost(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Deferred(Cause::Local(_)))
+    match outcome {
+        Outcome::Deferred(Cause::Local(_)) => true,
+        Outcome::Deferred(Cause::Peer(reply)) => reply.code == 421,
+        Outcome::Delivered(_) | Outcome::Failed(_) => false,
+    }
 }
 
 /// Keeps the connection when the dialogue can go on.

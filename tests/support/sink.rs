@@ -39,6 +39,16 @@ struct Taken {
 impl Sink {
     /// Listens at `address` and shows what the switch of `config` would show.
     pub async fn open(config: &Config, address: SocketAddr, keep: Keep) -> Result<Self, Trouble> {
+        Self::with(Settings::default(), config, address, keep).await
+    }
+
+    /// The same, with limits of its own.
+    pub async fn with(
+        settings: Settings,
+        config: &Config,
+        address: SocketAddr,
+        keep: Keep,
+    ) -> Result<Self, Trouble> {
         let listener = TcpListener::bind(address).await?;
         let acceptor = TlsAcceptor::from(tls::server(config)?);
         let taken = Arc::new(Taken {
@@ -50,7 +60,7 @@ impl Sink {
             hostname: config.name.clone(),
             starttls: StartTls::Offered,
             require_tls: RequireTls::Yes,
-            ..Settings::default()
+            ..settings
         };
         let mine = Arc::clone(&taken);
         let task = tokio::spawn(async move {
