@@ -11,8 +11,14 @@ use ravelin::label::{
 
 #[path = "labels/model.rs"]
 mod model;
+#[path = "labels/analysis.rs"]
+mod analysis;
+#[path = "labels/program.rs"]
+mod program;
 #[path = "labels/published.rs"]
 mod published;
+#[path = "labels/syntaxes.rs"]
+mod syntaxes;
 
 fn at() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
@@ -47,9 +53,17 @@ fn vectors(folder: &str) -> Option<PathBuf> {
 #[test]
 fn the_cases_beside_each_policy() {
     let policies = own_policies();
-    for name in ["alder", "birch"] {
+    for name in [
+        "alder",
+        "birch",
+        "commercial",
+        "nato-like",
+        "tlp",
+        "uk-like",
+    ] {
         let file = format!("{name}.cases");
-        let policy = policies.by_name(name).unwrap();
+        let spif = format!("{name}.xml");
+        let policy = &Policy::from_spif_strictly(own(&spif).as_bytes(), &spif).unwrap();
         let cases = cases::parse(&own(&file), &file).unwrap();
         assert!(cases.len() > 15);
         for case in &cases {

@@ -11,9 +11,12 @@ pub mod demo;
 pub mod desk;
 mod init;
 mod inspect;
+mod label;
+mod label_answers;
 mod material;
 mod officer;
 mod onion;
+mod policy;
 mod print;
 mod queue;
 mod release;
@@ -73,6 +76,10 @@ enum Command {
     Init(init::Init),
     /// Take a message apart: every layer, signer, countersigner, label and weakness
     Inspect(inspect::Inspect),
+    /// Show, decide, translate, convert and mark security labels
+    Label(label::Command),
+    /// Examine label policies (SPIF): lint, explain, diff, test
+    Policy(policy::Command),
     /// List what waits for its next hop
     #[command(after_help = "Example:\n  ravelin queue list --config ravelin.toml")]
     Queue(queue::Queue),
@@ -105,6 +112,8 @@ pub fn run() -> ExitCode {
         }
         Command::Init(init) => init::run(init),
         Command::Inspect(inspect) => inspect::run(inspect),
+        Command::Label(label) => label::run(label),
+        Command::Policy(policy) => policy::run(policy),
         Command::Queue(queue) => queue::run(queue),
         Command::Release(release) => block_on(release::run(release)),
         Command::Serve { config } => block_on(serve_until_told(config)),

@@ -31,7 +31,7 @@ pub struct Access {
 }
 
 impl Access {
-    fn permitted(reasons: Vec<Reason>) -> Self {
+    pub(super) fn permitted(reasons: Vec<Reason>) -> Self {
         Self {
             permit: true,
             reasons,

@@ -268,9 +268,7 @@ fn marking_question(text: &str, expected: &str) -> Question {
         found = location;
         label = rest;
         if let Some((word, rest)) = rest.split_once(' ')
-            && word
-                .chars()
-                .all(|letter| letter.is_ascii_lowercase() || letter == '-')
+            && is_language(word)
         {
             language = Some(word.to_owned());
             label = rest;
@@ -283,6 +281,16 @@ fn marking_question(text: &str, expected: &str) -> Question {
         language,
         expected,
     }
+}
+
+/// `fr` or `fr-CA`; classifications are not written so.
+fn is_language(word: &str) -> bool {
+    let (primary, rest) = word.split_once('-').unwrap_or((word, ""));
+    matches!(primary.len(), 2 | 3)
+        && primary.bytes().all(|letter| letter.is_ascii_lowercase())
+        && rest
+            .bytes()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == b'-')
 }
 
 fn translation(text: &str, direction: Direction, expected: &str) -> Result<Question, String> {

@@ -104,6 +104,61 @@ pub fn label(
     }
 }
 
+/// What needed a tolerance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tolerated<T> {
+    /// What was read.
+    pub value: T,
+    /// In which syntax.
+    pub syntax: Syntax,
+    /// The deviations that it has; none when it is as the standard says.
+    pub deviations: Vec<Tolerance>,
+}
+
+/// As [`label`], for tools: reads strictly if that works, else with the tolerances that it takes, and
+/// names them.
+///
+/// # Errors
+/// When not even every tolerance makes it readable; the error is the one of the strict reading.
+pub fn label_tolerantly(input: &[u8], policies: &Policies) -> Result<Tolerated<Label>, Unreadable> {
+    tolerantly(|tolerances| label(input, policies, tolerances))
+}
+
+/// As [`clearance`], in the manner of [`label_tolerantly`].
+///
+/// # Errors
+/// As [`label_tolerantly`].
+pub fn clearance_tolerantly(
+    input: &[u8],
+    policies: &Policies,
+) -> Result<Tolerated<Clearance>, Unreadable> {
+    tolerantly(|tolerances| clearance(input, policies, tolerances))
+}
+
+fn tolerantly<T>(
+    read: impl Fn(&[Tolerance]) -> Result<(T, Syntax), Unreadable>,
+) -> Result<Tolerated<T>, Unreadable> {
+    let tolerated = |(value, syntax), deviations| Tolerated {
+        value,
+        syntax,
+        deviations,
+    };
+    let strict = match read(&[]) {
+        Ok(found) => return Ok(tolerated(found, Vec::new())),
+        Err(error) => error,
+    };
+    let found = read(&Tolerance::ALL).map_err(|_| strict)?;
+    let needed = |one: &Tolerance| {
+        let others: Vec<Tolerance> = Tolerance::ALL
+            .into_iter()
+            .filter(|other| other != one)
+            .collect();
+        read(&others).is_err()
+    };
+    let deviations = Tolerance::ALL.into_iter().filter(needed).collect();
+    Ok(tolerated(found, deviations))
+}
+
 /// Reads a clearance in any syntax.
 ///
 /// # Errors

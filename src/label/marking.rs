@@ -36,6 +36,40 @@ pub enum Location {
     WaterMark,
 }
 
+impl Location {
+    /// Every location.
+    pub const ALL: [Location; 11] = [
+        Location::PageTop,
+        Location::PageBottom,
+        Location::DocumentStart,
+        Location::DocumentEnd,
+        Location::FirstLineOfText,
+        Location::LastLineOfText,
+        Location::Subject,
+        Location::XHeader,
+        Location::Portion,
+        Location::InputTitle,
+        Location::WaterMark,
+    ];
+
+    /// The name used in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Location::PageTop => "page_top",
+            Location::PageBottom => "page_bottom",
+            Location::DocumentStart => "document_start",
+            Location::DocumentEnd => "document_end",
+            Location::FirstLineOfText => "first_line_of_text",
+            Location::LastLineOfText => "last_line_of_text",
+            Location::Subject => "subject",
+            Location::XHeader => "x_header",
+            Location::Portion => "portion",
+            Location::InputTitle => "input_title",
+            Location::WaterMark => "water_mark",
+        }
+    }
+}
+
 /// The marking of a label. `language` is a tag such as `fr-CA`; it falls back to `fr`, then to none.
 pub fn marking(
     policy: &Policy,

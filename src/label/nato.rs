@@ -66,6 +66,18 @@ impl Tolerance {
         Tolerance::NoNamespace,
         Tolerance::UrlForUri,
     ];
+
+    /// The name in settings and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tolerance::AttributeCase => "attribute-case",
+            Tolerance::LegacyRoot => "legacy-root",
+            Tolerance::MissingDates => "missing-dates",
+            Tolerance::MisspeltCreation => "misspelt-creation",
+            Tolerance::NoNamespace => "no-namespace",
+            Tolerance::UrlForUri => "url-for-uri",
+        }
+    }
 }
 
 /// What the label is, as its root says.

@@ -5,6 +5,7 @@
 //! Standards: Open XML SPIF 2.1 (the reader is `spif`), X.841.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
@@ -47,6 +48,8 @@ pub struct Policy {
     pub(super) oid: ObjectIdentifier,
     pub(super) name: String,
     pub(super) version: u64,
+    /// As it was read: a reload of the same octets is no change.
+    pub(super) octets: Arc<[u8]>,
     pub(super) created: Option<String>,
     pub(super) window: Window,
     pub(super) classes: Vec<Class>,

@@ -30,7 +30,9 @@ pub(super) fn read(octets: &[u8], file: &str) -> Result<Policy, PolicyError> {
     };
     let root = xml::parse(octets).map_err(in_file)?;
     let draft = Draft::read(&root, file).map_err(in_file)?;
-    spif_link::link(draft).map_err(in_file)
+    let mut policy = spif_link::link(draft).map_err(in_file)?;
+    policy.octets = octets.into();
+    Ok(policy)
 }
 
 /// A policy whose references are not yet resolved.

@@ -4,6 +4,7 @@
 //! Standards: Open XML SPIF 2.0 and 2.1.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::compiled::Masks;
 use super::marking::MarkingRules;
@@ -103,6 +104,7 @@ pub(super) fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Resul
         oid: fields.oid("id")?,
         name: fields.name()?,
         version,
+        octets: Arc::default(),
         created,
         window,
         classes: Vec::new(),
