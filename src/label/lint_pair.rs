@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::equivalence::{Direction, Effect, NotTranslatable, Translation, translate};
 use super::lint::{Finding, Severity, cut_short, sorted};
-use super::policy::{Becomes, Policy, RemoteRequirement, TagId};
+use super::policy::{Becomes, CategoryId, ClassId, Policy, RemoteRequirement, TagId};
 use super::reason::Reason;
 use super::search::{self, Labels, Wanted};
 use super::validity::{category_value, class_value};
@@ -86,8 +86,8 @@ impl<'a> Pair<'a> {
                 .filter(|policy| policy.oid == remote.oid)
                 .flat_map(|policy| &policy.required),
         );
-        let mut dangling: Vec<(Place, &str, String)> = Vec::new();
-        for class in &local.classes {
+        let mut dangling: Vec<(Place, &str, String, Option<Label>)> = Vec::new();
+        for (at, class) in local.classes.iter().enumerate() {
             let entries = class.equivalents.iter();
             for entry in entries.filter(|entry| entry.policy == remote.oid) {
                 required.extend(&entry.required);
@@ -98,7 +98,8 @@ impl<'a> Pair<'a> {
                         entry.value,
                         remote.name
                     );
-                    dangling.push((entry.place, "equivalentClassification", text));
+                    let label = self.with(Some(ClassId(at)), &[]);
+                    dangling.push((entry.place, "equivalentClassification", text, label));
                 }
             }
         }
@@ -107,7 +108,7 @@ impl<'a> Pair<'a> {
             sets.filter(|set| set.policy == remote.oid)
                 .flat_map(|set| &set.required),
         );
-        for category in &local.categories {
+        for (at, category) in local.categories.iter().enumerate() {
             let entries = category.equivalents.iter();
             for entry in entries.filter(|entry| entry.policy == remote.oid) {
                 if let Becomes::Category {
@@ -122,7 +123,8 @@ impl<'a> Pair<'a> {
                         category_value(local, category),
                         remote.name
                     );
-                    dangling.push((entry.place, "equivalentSecCategoryTag", text));
+                    let label = self.with(None, &[CategoryId(at)]);
+                    dangling.push((entry.place, "equivalentSecCategoryTag", text, label));
                 }
             }
         }
@@ -145,44 +147,26 @@ impl<'a> Pair<'a> {
                             .map_or("all".to_owned(), |value| value.to_string()),
                         remote.name
                     );
-                    dangling.push((requirement.place, "requiredCategory", text));
+                    let label = self.with(None, &[]);
+                    dangling.push((requirement.place, "requiredCategory", text, label));
                 }
             }
         }
-        let label = search::find(local, Wanted::default(), &self.moments).label();
-        for (place, element, text) in dangling {
+        for (place, element, text, label) in dangling {
             let element = local.element(place, element, "");
-            let label = self.with_element(&element).or_else(|| label.clone());
             let finding = Finding::new("pair.unresolved", Severity::Error, element, text);
             self.found.push(finding.shown_by(local, label));
         }
     }
 
-    /// The smallest local label that has the category or classification around this element.
-    fn with_element(&self, element: &str) -> Option<Label> {
-        let local = self.local;
-        let is = |place: Place, name: &str| local.element(place, name, "") == element;
-        for (at, category) in local.categories.iter().enumerate() {
-            let mut entries = category.equivalents.iter();
-            if entries.any(|entry| is(entry.place, "equivalentSecCategoryTag")) {
-                let wanted = Wanted {
-                    categories: &[super::policy::CategoryId(at)],
-                    ..Wanted::default()
-                };
-                return search::find(local, wanted, &self.moments).label();
-            }
-        }
-        for (at, class) in local.classes.iter().enumerate() {
-            let mut entries = class.equivalents.iter();
-            if entries.any(|entry| is(entry.place, "equivalentClassification")) {
-                let wanted = Wanted {
-                    class: Some(super::policy::ClassId(at)),
-                    ..Wanted::default()
-                };
-                return search::find(local, wanted, &self.moments).label();
-            }
-        }
-        None
+    /// A small local label with this classification or these categories.
+    fn with(&self, class: Option<ClassId>, categories: &[CategoryId]) -> Option<Label> {
+        let wanted = Wanted {
+            class,
+            categories,
+            reader: None,
+        };
+        search::find(self.local, wanted, &self.moments).label()
     }
 
     fn walk(&mut self, direction: Direction) {
