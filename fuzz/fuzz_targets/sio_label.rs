@@ -1,0 +1,21 @@
+//! SIO-Label and its history: what is read is written, and read again as the same field.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ravelin::label::Policies;
+use ravelin::label::detect;
+use ravelin::label::sio::{History, SioLabel};
+
+fuzz_target!(|octets: &[u8]| {
+    let _ = detect::label_tolerantly(octets, &Policies::default());
+    let Ok(body) = std::str::from_utf8(octets) else {
+        return;
+    };
+    if let Ok(field) = SioLabel::parse(body) {
+        let _ = field.label(&Policies::default(), &[]);
+        assert_eq!(SioLabel::parse(&field.write()), Ok(field));
+    }
+    if let Ok(history) = History::parse(body) {
+        assert_eq!(History::parse(&history.write()), Ok(history));
+    }
+});
