@@ -329,7 +329,7 @@ fn every_misspelling_is_an_error_with_its_place() {
         (
             "schemaVersion=\"2.1\"",
             "schemaVersion=\"3.0\"",
-            "not implemented yet",
+            "unknown attribute color",
         ),
         (
             "schemaVersion=\"2.1\"",
@@ -520,4 +520,62 @@ fn translation_never_turns_an_and_into_an_or() {
     let label = naming::parse_label(&to, "K").unwrap();
     let error = translate(&to, &from, &label, Direction::Outbound, at()).unwrap_err();
     assert_eq!(error.reasons[0].id, "translation.no-policy");
+}
+
+#[test]
+fn schema_3_has_phrases_by_purpose_two_colours_and_exclusions_of_classes() {
+    use ravelin::label::{Location, marking, marking::colors};
+    let xml = "<SPIF xmlns='http://www.xmlspif.org/spif' schemaVersion='3.0' creationDate='x' originatorDN='x' \
+        keyIdentifier='x' privilegeId='1.2.3' rbacId='1.2.3'><securityPolicyId name='P' id='1.3.6.1.4.1.32473.9.3'/>\
+        <securityClassifications><securityClassification name='LOW' lacv='1' hierarchy='1' fgcolor='yellow' bgcolor='navy'>\
+        <markingData phrase='LOW' shortPhrase='L' simplePhrase='LOW-' inputPhrase='Low'/>\
+        <excludedCategory tagSetRef='S' tagType='restrictive' lacv='2'/></securityClassification></securityClassifications>\
+        <securityCategoryTagSets><securityCategoryTagSet name='S' id='1.3.6.1.4.1.32473.9.3.1'>\
+        <securityCategoryTag tagType='restrictive'><tagCategory name='A' lacv='0'/><tagCategory name='B' lacv='1'/>\
+        <tagCategory name='C' lacv='2'/><tagCategory name='D' lacv='3'/><markingQualifier>\
+        <qualifier markingQualifier=', ' qualifierCode='separator'/>\
+        <qualifier markingQualifier=' and ' qualifierCode='finalSeparator'/></markingQualifier></securityCategoryTag>\
+        </securityCategoryTagSet></securityCategoryTagSets></SPIF>";
+    let policy = Policy::from_spif_strictly(xml.as_bytes(), "three").unwrap();
+    let label = naming::parse_label(&policy, "LOW; S: A, B, D").unwrap();
+    for (location, text) in [
+        (Location::PageTop, "P LOW A, B and D"),
+        (Location::Portion, "P L A, B and D"),
+        (Location::Subject, "P LOW- A, B and D"),
+        (Location::InputTitle, "P Low A, B and D"),
+    ] {
+        assert_eq!(marking(&policy, &label, location, None), text);
+    }
+    assert_eq!(
+        colors(&policy, &label),
+        ("#FFFF00".to_owned(), "#000080".to_owned())
+    );
+    assert_eq!(validity::check(&policy, &label, at(), Mode::Reception), []);
+    let excluded = naming::parse_label(&policy, "LOW; S: C").unwrap();
+    let holder = naming::parse_clearance(&policy, "LOW; S: C").unwrap();
+    let access = authorize(&policy, &excluded, &holder, at());
+    assert_eq!(access.reasons[0].id, "label.category-excluded");
+    for (from, to) in [
+        ("shortPhrase='L'", "shortPhrases='L'"),
+        (
+            "<markingData phrase='LOW'",
+            "<markingData color='x' phrase='LOW'",
+        ),
+        (
+            "<securityClassifications>",
+            "<updateInfo/><securityClassifications>",
+        ),
+        (
+            "inputPhrase='Low'/>",
+            "inputPhrase='Low'><code>pageTop</code></markingData>",
+        ),
+    ] {
+        assert!(xml.contains(from), "{from}");
+        assert!(
+            Policy::from_spif(xml.replace(from, to).as_bytes(), "bad").is_err(),
+            "{to}"
+        );
+    }
+    let older = xml.replace("schemaVersion='3.0'", "schemaVersion='2.1'");
+    assert!(Policy::from_spif(older.as_bytes(), "older").is_err());
 }

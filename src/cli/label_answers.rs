@@ -168,7 +168,7 @@ struct Colors {
 fn colors(policy: &Policy, label: &Label) -> Colors {
     let (foreground, background) = marking::colors(policy, label);
     Colors {
-        foreground: foreground.to_owned(),
+        foreground,
         background,
     }
 }

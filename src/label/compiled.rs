@@ -172,6 +172,7 @@ pub(super) struct Masks {
     ruled: Bits,
     rules: Vec<Rule>,
     class_required: Vec<Vec<Wanted>>,
+    class_excluded: Vec<Bits>,
     /// Tags that bound the number of their values.
     selections: Vec<(Span, u64, Option<u64>)>,
 }
@@ -216,6 +217,10 @@ impl Masks {
             }
             let wanted = class.required.iter().map(wanted).collect();
             masks.class_required.push(wanted);
+            let members = |group: &Group| group.members.iter().map(|one| one.0).collect::<Vec<_>>();
+            masks
+                .class_excluded
+                .push(class.excluded.iter().flat_map(members).collect());
         }
         masks.classes.sort_unstable();
         let mut by_tag = vec![Bits::default(); policy.tags.len()];
@@ -321,7 +326,9 @@ impl Masks {
                     && rule.wanted.iter().all(|wanted| wanted.holds(present))
             });
         let of_class = self.class_required.get(class);
-        each && of_class.is_some_and(|all| all.iter().all(|wanted| wanted.holds(present)))
+        let out = self.class_excluded.get(class);
+        each && out.is_some_and(|out| out.is_disjoint(present))
+            && of_class.is_some_and(|all| all.iter().all(|wanted| wanted.holds(present)))
             && self.selections.iter().all(|(span, minimum, maximum)| {
                 let count = span.count(present);
                 count == 0 || (count >= *minimum && maximum.is_none_or(|maximum| count <= maximum))

@@ -2,7 +2,7 @@
 //! Promises: the same label gives the same text; categories stand in the policy's order.
 //! Refuses: nothing. A value that the policy does not know is shown as a number between "?", so that a
 //! marking never looks more complete than the label. A marking is never read back for enforcement.
-//! Standards: Open XML SPIF 2.1 markingData and markingQualifier, ADatP-4774.
+//! Standards: Open XML SPIF 2.1 and 3.0 markingData and markingQualifier, ADatP-4774.
 
 use std::collections::BTreeSet;
 
@@ -136,15 +136,18 @@ pub(super) fn has_location(policy: &Policy, location: Location) -> bool {
 }
 
 /// Foreground and background of a label's classification, as `#RRGGBB`; black on white without one.
-pub fn colors(policy: &Policy, label: &Label) -> (&'static str, String) {
+pub fn colors(policy: &Policy, label: &Label) -> (String, String) {
     let class = label
         .classification
         .and_then(|value| policy.class_id(value))
-        .and_then(|id| policy.class(id))
-        .and_then(|class| class.color.as_deref())
-        .and_then(rgb);
-    let Some((red, green, blue)) = class else {
-        return ("#000000", "#FFFFFF".to_owned());
+        .and_then(|id| policy.class(id));
+    let shown = |(red, green, blue)| format!("#{red:02X}{green:02X}{blue:02X}");
+    let front = class
+        .and_then(|class| rgb(class.foreground.as_deref()?))
+        .map(shown);
+    let Some((red, green, blue)) = class.and_then(|class| rgb(class.color.as_deref()?)) else {
+        let black = || "#000000".to_owned();
+        return (front.unwrap_or_else(black), "#FFFFFF".to_owned());
     };
     // Luma by ITU-R BT.601 in thousandths: light backgrounds get black text.
     let weigh = |part: u8, weight: u32| u32::from(part).saturating_mul(weight);
@@ -156,7 +159,10 @@ pub fn colors(policy: &Policy, label: &Label) -> (&'static str, String) {
     } else {
         "#FFFFFF"
     };
-    (foreground, format!("#{red:02X}{green:02X}{blue:02X}"))
+    (
+        front.unwrap_or_else(|| foreground.to_owned()),
+        shown((red, green, blue)),
+    )
 }
 
 /// The colour as red, green, blue; `None` for a name outside the schema's list.
@@ -217,9 +223,11 @@ pub(super) struct Qualifier {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
+    /// Before the last item (schema 3.0).
+    FinalSeparator,
     Prefix,
-    Suffix,
     Separator,
+    Suffix,
 }
 
 impl MarkingData {
@@ -446,7 +454,7 @@ fn tag_text(
         .marking
         .qualifier(languages, Role::Separator)
         .unwrap_or("/");
-    let mut text = Text::new(separator);
+    let mut items: Vec<String> = Vec::new();
     for category in categories {
         let rules = if category.marking.data.is_empty() && !tag.marking.data.is_empty() {
             // The tag's qualifiers stand around the whole group, not around each value.
@@ -457,7 +465,19 @@ fn tag_text(
         } else {
             category.marking.clone()
         };
-        text.append(&rules.text(&category.name, location, languages));
+        let item = rules.text(&category.name, location, languages);
+        if !item.is_empty() {
+            items.push(item);
+        }
+    }
+    let last = tag.marking.qualifier(languages, Role::FinalSeparator);
+    let mut text = Text::new(separator);
+    let count = items.len();
+    for (at, item) in items.iter().enumerate() {
+        if at.saturating_add(1) == count {
+            text.separator = last.unwrap_or(separator);
+        }
+        text.append(item);
     }
     if text.written.is_empty() {
         return String::new();

@@ -67,7 +67,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Reads an Open XML SPIF (2.0, 2.1). `file` is the name used in errors and reasons.
+    /// Reads an Open XML SPIF (2.0, 2.1, 3.0). `file` is the name used in errors and reasons.
     ///
     /// Published policies have a few habits that the schema forbids but that change no decision (no
     /// namespace, absent head attributes, other colour names); those become [`warnings`](Self::warnings).
@@ -323,9 +323,14 @@ pub(super) struct Class {
     pub(super) name: String,
     pub(super) value: u64,
     pub(super) hierarchy: i64,
+    /// The background.
     pub(super) color: Option<String>,
+    /// Open XML SPIF 3.0 names it; else it follows from the background.
+    pub(super) foreground: Option<String>,
     pub(super) obsolete: bool,
     pub(super) required: Vec<Requirement>,
+    /// Open XML SPIF 3.0: categories that may not stand with the classification.
+    pub(super) excluded: Vec<Group>,
     pub(super) equivalents: Vec<ClassEquivalence>,
     pub(super) marking: MarkingRules,
     pub(super) place: Place,

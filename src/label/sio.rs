@@ -130,7 +130,7 @@ impl SioLabel {
                 None,
             )),
             language: None,
-            foreground: Some(foreground.to_owned()),
+            foreground: Some(foreground),
             background: Some(background),
             value: Some((kind.to_owned(), STANDARD.encode(octets))),
             others: Vec::new(),

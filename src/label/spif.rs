@@ -2,7 +2,7 @@
 //! Promises: nothing is skipped silently: every element and attribute is used, refused, or (inside
 //! `extensions`) not meant for us. Deviations of published files that change no decision become warnings.
 //! Refuses: unknown elements, attributes and values; schema versions that are not implemented.
-//! Standards: Open XML SPIF 2.0 and 2.1.
+//! Standards: Open XML SPIF 2.0, 2.1 and 3.0 (by schemaVersion).
 
 use std::collections::BTreeSet;
 
@@ -38,10 +38,21 @@ pub(super) fn read(octets: &[u8], file: &str) -> Result<Policy, PolicyError> {
 /// A policy whose references are not yet resolved.
 pub(super) struct Draft {
     pub(super) policy: Policy,
+    pub(super) schema: Schema,
+    pub(super) class_exclusions: Vec<(ClassId, DraftGroup)>,
     pub(super) requirements: Vec<(Owner, DraftRequirement)>,
     pub(super) excluded_categories: Vec<(CategoryId, DraftGroup)>,
     pub(super) excluded_classes: Vec<(CategoryId, String, Place)>,
     pub(super) required_classes: Vec<(CategoryId, String, Place)>,
+}
+
+/// Which schema the file follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schema {
+    /// 1.0, 2.0 and 2.1.
+    Two,
+    /// 3.0: phrases by purpose instead of codes, two colours, exclusions on classifications.
+    Three,
 }
 
 /// Whose requirement it is.
@@ -74,13 +85,13 @@ impl Draft {
                 "defaultSecurityPolicyId" => {
                     draft.policy_id(child)?;
                 }
-                "updateInfo" => Fields::of(child).finish()?,
+                "updateInfo" if draft.schema == Schema::Two => Fields::of(child).finish()?,
                 "securityClassifications" => draft.classifications(child)?,
                 "securityCategoryTagSets" => draft.tag_sets(child)?,
                 "privacyMarks" => draft.privacy_marks(child)?,
                 "markingData" => {
-                    let data = marking_data(child)?;
-                    draft.policy.marking.data.push(data);
+                    let data = marking_data(child, draft.schema)?;
+                    draft.policy.marking.data.extend(data);
                 }
                 "markingQualifier" => {
                     let found = qualifiers(child, &mut draft.policy.warnings)?;
@@ -123,7 +134,7 @@ impl Draft {
     /// Takes a markingData or markingQualifier; false for any other element.
     fn marking_child(&mut self, child: &Node, rules: &mut MarkingRules) -> Result<bool, Problem> {
         match child.name.as_str() {
-            "markingData" => rules.data.push(marking_data(child)?),
+            "markingData" => rules.data.extend(marking_data(child, self.schema)?),
             "markingQualifier" => {
                 rules
                     .qualifiers
@@ -199,13 +210,19 @@ impl Draft {
     fn classification(&mut self, node: &Node) -> Result<(), Problem> {
         let id = ClassId(self.policy.classes.len());
         let fields = Fields::of(node);
-        let color = fields.text("color").map(str::to_owned);
-        if let Some(color) = &color
-            && marking::rgb(color).is_none()
-        {
+        let (back, front) = match self.schema {
+            Schema::Two => ("color", None),
+            Schema::Three => ("bgcolor", Some("fgcolor")),
+        };
+        let color = fields.text(back).map(str::to_owned);
+        let foreground = front.and_then(|name| fields.text(name)).map(str::to_owned);
+        for color in color.iter().chain(&foreground) {
+            if marking::rgb(color).is_some() {
+                continue;
+            }
             let text = format!("the colour {color} is neither in the schema's list nor #RRGGBB");
             self.policy.warnings.push(Warning {
-                place: fields.place("color"),
+                place: fields.place(back),
                 text,
             });
         }
@@ -214,8 +231,10 @@ impl Draft {
             value: fields.value()?,
             hierarchy: fields.parse_required("hierarchy", "a whole number", integer)?,
             color,
+            foreground,
             obsolete: fields.boolean("obsolete")?,
             required: Vec::new(),
+            excluded: Vec::new(),
             equivalents: Vec::new(),
             marking: MarkingRules::default(),
             place: node.place,
@@ -223,6 +242,9 @@ impl Draft {
         fields.finish()?;
         for child in children(node, &node.namespace)? {
             match child.name.as_str() {
+                "excludedCategory" if self.schema == Schema::Three => {
+                    self.class_exclusions.push((id, group(child)?));
+                }
                 "equivalentClassification" => {
                     let fields = Fields::of(child);
                     let policy = self.policy_ref(&fields)?;

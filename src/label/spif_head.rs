@@ -1,7 +1,7 @@
 //! Duty: the root element of a SPIF: namespace, schema version, head attributes, identity.
 //! Promises: what published files leave out becomes a warning; the version decides who reads the rest.
 //! Refuses: foreign roots and namespaces, schema versions that are not implemented.
-//! Standards: Open XML SPIF 2.0 and 2.1.
+//! Standards: Open XML SPIF 2.0, 2.1 and 3.0.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::compiled::Masks;
 use super::marking::MarkingRules;
 use super::policy::{Policy, Warning};
-use super::spif::Draft;
+use super::spif::{Draft, Schema};
 use super::spif_fields::{Fields, number, object_identifier};
 use super::spif_items::children;
 use super::xml::{Node, Problem};
@@ -42,14 +42,13 @@ pub(super) fn check_root(root: &Node, warnings: &mut Vec<Warning>) -> Result<(),
 
 pub(super) fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Result<Draft, Problem> {
     let fields = Fields::of(root);
+    let mut schema = Schema::Two;
     match fields.text("schemaVersion") {
         Some("1.0" | "2.0" | "2.1") => {}
-        Some("3.0") => {
-            let text = "schemaVersion 3.0 is not implemented yet; use a 2.0 or 2.1 file";
-            return Err(Problem::new(fields.place("schemaVersion"), text));
-        }
+        Some("3.0") => schema = Schema::Three,
         Some(other) => {
-            let text = format!("schemaVersion \"{other}\" is not known; expected 1.0, 2.0 or 2.1");
+            let text =
+                format!("schemaVersion \"{other}\" is not known; expected 1.0, 2.0, 2.1 or 3.0");
             return Err(Problem::new(fields.place("schemaVersion"), text));
         }
         None => {
@@ -122,6 +121,8 @@ pub(super) fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Resul
     };
     let mut draft = Draft {
         policy,
+        schema,
+        class_exclusions: Vec::new(),
         requirements: Vec::new(),
         excluded_categories: Vec::new(),
         excluded_classes: Vec::new(),

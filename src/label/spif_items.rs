@@ -1,10 +1,11 @@
 //! Duty: the SPIF elements that stand in many places: requirements, groups, marking data, qualifiers.
 //! Promises: each is read whole; names are left for `spif_link` to resolve.
 //! Refuses: requirements that can never hold as written, unknown marking codes, foreign elements.
-//! Standards: Open XML SPIF 2.0 and 2.1.
+//! Standards: Open XML SPIF 2.0, 2.1 and 3.0.
 
 use super::marking::{self, Location, MarkingData, Qualifier, Role};
 use super::policy::{Operation, RemoteGroup, RemoteRequirement, Warning};
+use super::spif::Schema;
 use super::spif_fields::{Fields, number, only_text, unexpected};
 use super::value::Kind;
 use super::xml::{Node, Place, Problem};
@@ -149,7 +150,10 @@ pub(super) fn remote_requirement(node: &Node) -> Result<RemoteRequirement, Probl
     })
 }
 
-pub(super) fn marking_data(node: &Node) -> Result<MarkingData, Problem> {
+pub(super) fn marking_data(node: &Node, schema: Schema) -> Result<Vec<MarkingData>, Problem> {
+    if schema == Schema::Three {
+        return phrases(node);
+    }
     let fields = Fields::of(node);
     let mut data = MarkingData {
         language: fields.language(),
@@ -175,7 +179,46 @@ pub(super) fn marking_data(node: &Node) -> Result<MarkingData, Problem> {
             },
         }
     }
-    Ok(data)
+    Ok(vec![data])
+}
+
+/// Schema 3.0 has no codes: each purpose has its own phrase, and where one is absent, the name stands.
+/// RULE: shortPhrase is for portions, simplePhrase for the lines and fields of mail, inputPhrase for
+/// input screens, phrase for all that has no phrase of its own.
+fn phrases(node: &Node) -> Result<Vec<MarkingData>, Problem> {
+    let fields = Fields::of(node);
+    let language = fields.language();
+    let mail = [
+        Location::FirstLineOfText,
+        Location::LastLineOfText,
+        Location::Subject,
+        Location::XHeader,
+    ];
+    let mut left: Vec<Location> = Location::ALL.into();
+    let mut found = Vec::new();
+    let purposes: [(&'static str, &[Location]); 4] = [
+        ("shortPhrase", &[Location::Portion]),
+        ("simplePhrase", &mail),
+        ("inputPhrase", &[Location::InputTitle]),
+        ("phrase", &Location::ALL),
+    ];
+    for (name, locations) in purposes {
+        let Some(phrase) = fields.text(name) else {
+            continue;
+        };
+        let (own, rest) = left.into_iter().partition(|one| locations.contains(one));
+        left = rest;
+        let own: Vec<Location> = own;
+        found.push(MarkingData {
+            language: language.clone(),
+            phrase: Some(phrase.to_owned()),
+            locations: own.into_iter().collect(),
+            ..MarkingData::default()
+        });
+    }
+    fields.finish()?;
+    no_children(node)?;
+    Ok(found)
 }
 
 fn locations(code: &str) -> Option<Vec<Location>> {
@@ -208,11 +251,12 @@ pub(super) fn qualifiers(
         let fields = Fields::of(child);
         let role = fields.parse_required(
             "qualifierCode",
-            "prefix, suffix or separator",
+            "prefix, suffix or separator (in 3.0 also finalSeparator)",
             |text| match text {
                 "prefix" => Some(Role::Prefix),
                 "suffix" => Some(Role::Suffix),
                 "separator" => Some(Role::Separator),
+                "finalSeparator" => Some(Role::FinalSeparator),
                 _ => None,
             },
         )?;

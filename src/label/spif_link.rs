@@ -19,6 +19,8 @@ use super::xml::{Place, Problem};
 pub(super) fn link(draft: Draft) -> Result<Policy, Problem> {
     let Draft {
         mut policy,
+        schema: _,
+        class_exclusions,
         requirements,
         excluded_categories,
         excluded_classes,
@@ -49,6 +51,12 @@ pub(super) fn link(draft: Draft) -> Result<Policy, Problem> {
                     category.required.push(requirement);
                 }
             }
+        }
+    }
+    for (ClassId(at), draft) in class_exclusions {
+        let group = resolve_group(&policy, draft)?;
+        if let Some(class) = policy.classes.get_mut(at) {
+            class.excluded.push(group);
         }
     }
     for (CategoryId(at), draft) in excluded_categories {

@@ -74,6 +74,15 @@ pub(super) fn resolve(policy: &Policy, label: &Label, at: Timestamp, mode: Mode)
         for requirement in &class.required {
             resolved.check_requirement(policy, requirement, &owner);
         }
+        // Open XML SPIF 3.0: excludedCategory under a classification.
+        for group in &class.excluded {
+            if !group.members.is_disjoint(&resolved.categories) {
+                let text = format!("{} may not stand with {}", class.name, group.text);
+                let element = policy.element(group.place, "excludedCategory", "");
+                let reason = Reason::new("label.category-excluded", element, text);
+                resolved.problem(reason.label(class_value(class)));
+            }
+        }
     }
     resolved.check_selection(policy);
     resolved

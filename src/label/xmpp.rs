@@ -38,7 +38,7 @@ impl SecurityLabel {
         let (foreground, background) = marking::colors(policy, label);
         let text = marking::marking(policy, label, Location::PageTop, None);
         Self {
-            marking: Some((text, foreground.to_owned(), background)),
+            marking: Some((text, foreground, background)),
             label: Some(label.clone()),
             equivalents,
         }
