@@ -51,16 +51,16 @@ pub(super) fn decode(
     kind_of: &EnumeratedKind<'_>,
 ) -> Result<Found, SyntaxError> {
     let mut found = Found::default();
-    let mut seen = Vec::new();
+    let mut seen = 0usize;
     let mut reader = set.inside();
     let mut values = 0usize;
     while !reader.is_empty() {
         let sequence = reader
             .next("a security category")?
             .expect(SEQUENCE, "a security category (SEQUENCE)")?;
-        seen.push(sequence.content);
-        if seen.len() > CATEGORY_LIMIT {
-            return Err(SyntaxProblem::CategoryCount(seen.len()).at(sequence.start));
+        seen = seen.saturating_add(1);
+        if seen > CATEGORY_LIMIT {
+            return Err(SyntaxProblem::CategoryCount(seen).at(sequence.start));
         }
         let mut inside = sequence.inside();
         // RFC 5755 §4.4.6: type [0] IMPLICIT OBJECT IDENTIFIER, value [1] EXPLICIT ANY.
@@ -81,7 +81,7 @@ pub(super) fn decode(
         };
         if is_missi {
             // SDN.801: exactly one security category.
-            if seen.len() > 1 || !reader.is_empty() {
+            if seen > 1 || !reader.is_empty() {
                 return Err(SyntaxProblem::MissiNotAlone.at(sequence.start));
             }
             found.categories = match empty {
@@ -125,7 +125,7 @@ pub(super) fn decode(
             .add(category)
             .map_err(|duplicate| SyntaxProblem::from(duplicate).at(sequence.start))?;
     }
-    if seen.is_empty() {
+    if seen == 0 {
         return Err(SyntaxProblem::CategoryCount(0).at(set.start));
     }
     Ok(found)

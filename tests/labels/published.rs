@@ -339,3 +339,29 @@ fn the_octet_vectors() {
         "NATO RESTRICTED Releasable to Japan, Switzerland, Ukraine"
     );
 }
+
+/// Where the published implementation lets something pass, ours refuses on purpose.
+#[test]
+fn stricter_than_the_published_implementation_on_purpose() {
+    let Some(folder) = vectors("spiffing") else {
+        return;
+    };
+    let text = std::fs::read_to_string(folder.join("wellformed/food-policy.xml")).unwrap();
+    // A misspelt tag type there becomes informative: a restriction that nobody checks.
+    assert!(text.contains("tagType=\"restrictive\""));
+    let bad = text.replacen("tagType=\"restrictive\"", "tagType=\"restrictiv\"", 1);
+    assert!(Policy::from_spif(bad.as_bytes(), "food").is_err());
+    // A label of a known policy and an unknown classification or category is never granted.
+    let food = published(&folder, "food-policy.xml");
+    let holder = debug_clearance(&folder.join("test-data/food-clearance-all-okay.xml"));
+    let label = debug_label(&folder.join("test-data/food-label-milk-chocolate.xml"));
+    assert!(authorize(&food, &label, &holder, at()).permit);
+    let mut odd = label.clone();
+    let set = odd.categories.iter().next().unwrap().clone();
+    odd.categories.insert(set.tag_set, set.kind, 4000);
+    assert!(!authorize(&food, &odd, &holder, at()).permit);
+    // An invalid label is not granted, even to somebody who holds all of it.
+    let meaty = debug_label(&folder.join("test-data/food-label-meaty-milk-chocolate.xml"));
+    assert!(!validity::check(&food, &meaty, at(), Mode::Reception).is_empty());
+    assert!(!authorize(&food, &meaty, &holder, at()).permit);
+}

@@ -211,6 +211,43 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
+    fn any_label_is_the_same_in_every_syntax(
+        class in 1u64..=5,
+        rel in prop::collection::btree_set(1u64..=3, 0..4),
+        code in prop::collection::btree_set(0u64..=1, 0..3),
+        hand in prop::collection::btree_set(0u64..=1, 0..3),
+        held in prop::collection::btree_set(1u64..=3, 0..4),
+    ) {
+        use ravelin::label::{Category, Kind, authorize};
+        let policies = own_policies();
+        let alder = policies.by_name("ALDER").unwrap();
+        let mut label = Label::new(alder.oid(), class);
+        for (set, kind, values) in [(1, Kind::EnumeratedPermissive, rel), (2, Kind::Restrictive, code), (3, Kind::Informative, hand)] {
+            let tag_set = super::oid(&format!("1.3.6.1.4.1.32473.1.1.{set}"));
+            label.categories.add(Category::new(tag_set, kind, values)).unwrap();
+        }
+        let mut holder = naming::parse_clearance(alder, "UNCLASSIFIED..TOP SECRET; Codeword: ANCHOR").unwrap();
+        holder.categories.add(Category::new(super::oid("1.3.6.1.4.1.32473.1.1.1"), Kind::EnumeratedPermissive, held)).unwrap();
+        let wanted = authorize(alder, &label, &holder, at());
+        let text = marking(alder, &label, Location::PageTop, None);
+        let field = |inside| SioLabel::write_for(alder, &label, inside, at()).unwrap().write();
+        for form in [
+            ess::encode(&label).unwrap(),
+            ess::encode_missi(alder, &label).unwrap(),
+            nato::encode(alder, &label, Role::Originator, at()).unwrap().into_bytes(),
+            field(Inside::Ess).into_bytes(),
+            field(Inside::Xml).into_bytes(),
+            SecurityLabel::of(alder, &label, Vec::new()).encode().unwrap().into_bytes(),
+            naming::write_label(alder, &label).into_bytes(),
+        ] {
+            let (read, _) = detect::label(&form, &policies, &[]).unwrap();
+            prop_assert_eq!(&authorize(alder, &read, &holder, at()), &wanted);
+            prop_assert_eq!(marking(alder, &read, Location::PageTop, None), text.clone());
+            prop_assert_eq!(read, label.clone());
+        }
+    }
+
+    #[test]
     fn no_text_makes_a_reader_fall(octets in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,200}", at_place in any::<prop::sample::Index>()) {
         let policies = own_policies();
         for input in [octets.as_slice(), text.as_bytes()] {
