@@ -17,7 +17,7 @@ use crate::config::{Config, Link, LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::message::address::Address;
-use crate::queue::{Claimed, NextHops, Outcome, Queue};
+use crate::queue::{Chosen, Claimed, NextHops, Outcome, Queue};
 use crate::smtp::dialogue::{self, Transaction};
 use crate::store::ReplyRow;
 use connection::Connection;
@@ -89,30 +89,50 @@ pub async fn serve<O: Outbox>(config: Arc<Config>, clock: Clock, queue: Queue, o
     let pool = Arc::new(Pool::default());
     loop {
         let now = clock.now();
-        // One dispatcher: whatever wakes it, it looks at everything that is due.
-        let (expired, due) = tokio::task::block_in_place(|| {
-            (queue.claim_expired(now), queue.claim(now, NextHops::Any))
-        });
+        // One dispatcher: whatever wakes it, it looks at everything that is due. It only chooses;
+        // whoever delivers reads from the disk, so that a large entry holds up no urgent one.
+        let (expired, due) = (queue.choose_expired(now), queue.choose(now, NextHops::Any));
         match (expired, due) {
             (Ok(None), Ok(None)) => queue.wait(now).await,
             (Ok(expired), Ok(due)) => {
-                if let Some(claimed) = expired {
+                if let Some(chosen) = expired
+                    && let Some(claimed) = read(&queue, chosen).await
+                {
                     outbox.expired(claimed).await;
                 }
-                if let Some(claimed) = due {
-                    tokio::spawn(attempt(
-                        Arc::clone(&config),
-                        clock.clone(),
-                        Arc::clone(&pool),
-                        Arc::clone(&outbox),
-                        claimed,
-                    ));
+                if let Some(chosen) = due {
+                    let (config, clock, queue) =
+                        (Arc::clone(&config), clock.clone(), queue.clone());
+                    let (pool, outbox) = (Arc::clone(&pool), Arc::clone(&outbox));
+                    tokio::spawn(async move {
+                        if let Some(claimed) = read(&queue, chosen).await {
+                            attempt(config, clock, pool, outbox, claimed).await;
+                        }
+                    });
                 }
             }
             (Err(fault), _) | (_, Err(fault)) => {
                 tracing::error!(%fault, "the queue cannot be read");
                 tokio::time::sleep(PAUSE).await;
             }
+        }
+    }
+}
+
+/// Reads an entry on a thread that may wait. One that cannot be read now goes back after a pause.
+async fn read(queue: &Queue, chosen: Chosen) -> Option<Claimed> {
+    let reader = queue.clone();
+    let read = tokio::task::spawn_blocking(move || reader.read(chosen)).await;
+    match read {
+        Ok(Ok(claimed)) => claimed,
+        Ok(Err(unread)) => {
+            tracing::error!(fault = %unread.fault, "an entry cannot be read");
+            tokio::time::sleep(PAUSE).await;
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "an entry was not read");
+            None
         }
     }
 }

@@ -190,15 +190,61 @@ impl Queue {
         self.order.lock().in_flight()
     }
 
-    /// The next entry that is due and may go, if slots and window allow it. Reads the disk. An
-    /// entry that cannot be read is set aside with an event, and the next one is taken.
-    pub fn claim(&self, now: Timestamp, to: NextHops<'_>) -> Result<Option<Claimed>, Fault> {
+    /// The next entry that is due and may go, if slots and window allow it. Works in memory alone:
+    /// what was chosen is then read by [`Queue::read`], on a thread that may wait.
+    pub fn choose(&self, now: Timestamp, to: NextHops<'_>) -> Result<Option<Chosen>, Fault> {
         self.take(|index| index.take(now, to, &self.limits))
     }
 
-    /// An entry whose life is over: pass it to [`Queue::expire`]. Needs no slot.
-    pub fn claim_expired(&self, now: Timestamp) -> Result<Option<Claimed>, Fault> {
+    /// An entry whose life is over: once read, pass it to [`Queue::expire`]. Needs no slot.
+    pub fn choose_expired(&self, now: Timestamp) -> Result<Option<Chosen>, Fault> {
         self.take(|index| index.take_expired(now))
+    }
+
+    /// Reads a chosen entry from the disk. Nothing when it is there no more: one that cannot be
+    /// read is set aside with an event.
+    pub fn read(&self, chosen: Chosen) -> Result<Option<Claimed>, Unread> {
+        let Chosen(hold) = chosen;
+        let id = hold.id;
+        let set_aside = match self.kept(id) {
+            Ok(Some(kept)) => return Ok(Some(Claimed { kept, _hold: hold })),
+            Ok(None) => {
+                self.order.lock().apply(&Applied::EntryGone(id));
+                Ok(())
+            }
+            Err(Fault::Damaged { what, text }) => {
+                let event = crate::audit::Event::new(self.clock.now(), Act::Quarantined, "switch");
+                let mut change = Change::new();
+                change.quarantine_entry(id);
+                change.record(event.entry(id).detail("what", what).detail("why", text));
+                self.store.commit_blocking(change).map(drop)
+            }
+            Err(fault) => Err(fault),
+        };
+        match set_aside {
+            Ok(()) => Ok(None),
+            Err(fault) => Err(Unread { fault, _hold: hold }),
+        }
+    }
+
+    /// Chooses and reads: the next entry that is due, may go, and can be read.
+    pub fn claim(&self, now: Timestamp, to: NextHops<'_>) -> Result<Option<Claimed>, Fault> {
+        while let Some(chosen) = self.choose(now, to)? {
+            if let Some(claimed) = self.read(chosen)? {
+                return Ok(Some(claimed));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Chooses and reads an entry whose life is over.
+    pub fn claim_expired(&self, now: Timestamp) -> Result<Option<Claimed>, Fault> {
+        while let Some(chosen) = self.choose_expired(now)? {
+            if let Some(claimed) = self.read(chosen)? {
+                return Ok(Some(claimed));
+            }
+        }
+        Ok(None)
     }
 
     /// What an attempt leads to: one outcome per recipient of the claimed row, in its order.
@@ -240,40 +286,42 @@ impl Queue {
         }
     }
 
-    fn take(&self, next: impl Fn(&mut Index) -> Option<EntryId>) -> Result<Option<Claimed>, Fault> {
-        loop {
-            if let Some(why) = self.store.closed() {
-                // What is delivered now could not be recorded, and would be delivered again.
-                return Err(Fault::Closed(why));
-            }
-            let Some(id) = next(&mut self.order.lock()) else {
-                return Ok(None);
-            };
-            let hold = Hold {
+    fn take(&self, next: impl Fn(&mut Index) -> Option<EntryId>) -> Result<Option<Chosen>, Fault> {
+        if let Some(why) = self.store.closed() {
+            // What is delivered now could not be recorded, and would be delivered again.
+            return Err(Fault::Closed(why));
+        }
+        let chosen = next(&mut self.order.lock());
+        Ok(chosen.map(|id| {
+            Chosen(Hold {
                 id,
                 order: Arc::clone(&self.order),
-            };
-            match self.read(id) {
-                Ok(Some(kept)) => return Ok(Some(Claimed { kept, _hold: hold })),
-                Ok(None) => self.order.lock().apply(&Applied::EntryGone(id)),
-                Err(Fault::Damaged { what, text }) => {
-                    let event =
-                        crate::audit::Event::new(self.clock.now(), Act::Quarantined, "switch");
-                    let mut change = Change::new();
-                    change.quarantine_entry(id);
-                    change.record(event.entry(id).detail("what", what).detail("why", text));
-                    self.store.commit_blocking(change)?;
-                }
-                Err(fault) => return Err(fault),
-            }
-        }
+            })
+        }))
     }
 
-    fn read(&self, id: EntryId) -> Result<Option<Kept>, Fault> {
+    fn kept(&self, id: EntryId) -> Result<Option<Kept>, Fault> {
         let Some(row) = self.store.entry(id)? else {
             return Ok(None);
         };
         Ok(self.store.entry_body(id)?.map(|body| Kept { row, body }))
+    }
+}
+
+/// An entry that was chosen for delivery and not read yet. Dropped, it goes back into the queue.
+pub struct Chosen(Hold);
+
+/// Why a chosen entry could not be read: a fault of ours. Dropped, the entry goes back into the
+/// queue, to be chosen again at once: pause before that.
+pub struct Unread {
+    /// What failed.
+    pub fault: Fault,
+    _hold: Hold,
+}
+
+impl From<Unread> for Fault {
+    fn from(unread: Unread) -> Self {
+        unread.fault
     }
 }
 
