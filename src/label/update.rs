@@ -199,7 +199,8 @@ fn generalized(text: &str) -> Option<Timestamp> {
     }
     let digits = text.strip_suffix('Z')?;
     let part = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i16>().ok();
-    let small = |range: std::ops::Range<usize>| part(range).and_then(|value| i8::try_from(value).ok());
+    let small =
+        |range: std::ops::Range<usize>| part(range).and_then(|value| i8::try_from(value).ok());
     if digits.len() != 14 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
