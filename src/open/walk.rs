@@ -63,7 +63,7 @@ pub(super) fn walk(opener: &Opener<'_>, message: Piece) -> Result<Facts, WalkErr
         let content = found.content.clone();
         layers.push(found);
         match content {
-            Some(inside) if layers.len() < LAYERS => piece = inside,
+            Some(inside) if layers.len() <= LAYERS => piece = inside,
             Some(_) => return Err(WalkError::Depth),
             None => break,
         }
