@@ -202,7 +202,7 @@ impl Bench<'_> {
                 let mut latencies = Vec::with_capacity(mine.len());
                 for message in mine {
                     let said = source
-                        .submit(&[to.clone()], Precedence::Routine, message)
+                        .submit(std::slice::from_ref(&to), Precedence::Routine, message)
                         .await?;
                     let Outcome::Delivered(_) = said.outcome else {
                         return Err(format!("not taken: {:?}", said.outcome).into());
