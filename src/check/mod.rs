@@ -113,9 +113,11 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
         )
         .into());
     }
+    let origin = origin::peer(config, &opened)?;
+    origin::readable(facts)?;
     let military = Military::read(facts.headers())
         .map_err(|error| Refusal::because(Reason::MilitaryFieldMalformed, error.to_string()))?;
-    let (origin, originator) = origin::origin(config, &opened, &military)?;
+    let originator = origin::originator(config, &origin, &opened, &military)?;
     let label = labels::label(config, &origin, facts, at)?;
     origin::release_owed(&origin, &label, &opened, &military)?;
     let mut grounds = Vec::new();

@@ -6,7 +6,8 @@
 //!   (RFC 3183 section 3), and a release is there where the origin owes one (RFC 7912 section 3.4).
 //!
 //! Attacks stopped here: a changed byte, a stranger's signature, one bad signer among good ones, a
-//! From that is not the signer's, outer fields that contradict the signed ones, a stripped release.
+//! From that is not the signer's, outer fields that contradict the signed ones, a stripped release,
+//! CBC ciphertexts that are tried out for the reason of their refusal.
 
 use std::sync::Arc;
 
@@ -30,14 +31,9 @@ pub enum Origin {
     Subject(Address),
 }
 
-/// Who handed it in, and who wrote it.
-pub(super) fn origin(
-    config: &Config,
-    opened: &Opened,
-    military: &Military,
-) -> Result<(Origin, Address), Stop> {
-    let facts = opened.facts();
-    let origin = match &opened.received().peer().identity {
+/// Who handed it in.
+pub(super) fn peer(config: &Config, opened: &Opened) -> Result<Origin, Refusal> {
+    match &opened.received().peer().identity {
         Identity::Link(name) => config
             .links
             .iter()
@@ -54,14 +50,64 @@ pub(super) fn origin(
             Reason::PeerUnknown,
             "no client certificate of a subject or link",
         )
-    })?;
+    })
+}
+
+/// Every envelope is open, and what came out of one that does not authenticate is vouched for by a
+/// signature inside it. One refusal for whatever is wrong in there, before anything in there is
+/// looked at: the peer learns nothing about octets that it changed.
+pub(super) fn readable(facts: &Facts) -> Result<(), Refusal> {
+    let failed = |text: String| Refusal::because(Reason::DecryptionFailed, text);
     if facts.is_closed() {
-        return Err(Refusal::because(
-            Reason::DecryptionFailed,
-            "an envelope is not for any key of this switch, or is damaged",
-        )
-        .into());
+        return Err(failed(
+            "an envelope is not for any key of this switch, or is damaged".into(),
+        ));
     }
+    // RFC 8551 §6: without authentication, the signature inside is all that tells damage
+    let Some(inside) = facts.inside_unauthenticated() else {
+        return Ok(());
+    };
+    match inside.first().map(|layer| &layer.kind) {
+        Some(LayerKind::Signed(_)) => {}
+        _ => {
+            return Err(failed(
+                "an envelope that does not authenticate (CBC) holds nothing that is signed".into(),
+            ));
+        }
+    }
+    for (index, layer) in inside.iter().enumerate() {
+        let LayerKind::Signed(signed) = &layer.kind else {
+            continue;
+        };
+        if signed.signers.is_empty() {
+            return Err(failed(format!(
+                "layer {index} inside a CBC envelope is signed by nobody"
+            )));
+        }
+        for signer in &signed.signers {
+            match good(signer, index) {
+                // Our own trouble, such as a stale revocation list, is told after all is read.
+                Ok(()) | Err(Stop::Fault(_)) => {}
+                Err(Stop::Refuse(refusal)) => {
+                    let mut inside =
+                        failed(format!("inside a CBC envelope: {}", refusal.reason.id()));
+                    inside.grounds.extend(refusal.grounds);
+                    return Err(inside);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Who wrote it, and that the one who handed it in may.
+pub(super) fn originator(
+    config: &Config,
+    origin: &Origin,
+    opened: &Opened,
+    military: &Military,
+) -> Result<Address, Stop> {
+    let facts = opened.facts();
     let originator = from(facts)?;
     every_signature(facts)?;
     no_conflict(facts)?;
@@ -82,11 +128,11 @@ pub(super) fn origin(
         )
         .into());
     }
-    match &origin {
+    match origin {
         Origin::Link(link) => domain_signed(link, facts, &originator)?,
         Origin::Subject(peer) => submitted(config, peer, facts, &originator, military)?,
     }
-    Ok((origin, originator))
+    Ok(originator)
 }
 
 /// The one mailbox in From.

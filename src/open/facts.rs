@@ -149,10 +149,30 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// Whether it is an envelope that one of our keys opened and whose cipher does not
+    /// authenticate: whatever comes out of it, somebody on the way may have made.
+    pub fn is_open_unauthenticated(&self) -> bool {
+        matches!(
+            &self.kind,
+            LayerKind::Enveloped(envelope) if envelope.opened && !envelope.authenticated
+        )
+    }
+}
+
 impl Facts {
     /// Whether there is an envelope that stayed closed.
     pub fn is_closed(&self) -> bool {
         self.layers.iter().any(|layer| layer.content.is_none())
+    }
+
+    /// The layers inside the outermost opened envelope that does not authenticate, if there is one.
+    pub fn inside_unauthenticated(&self) -> Option<&[Layer]> {
+        let envelope = self
+            .layers
+            .iter()
+            .position(Layer::is_open_unauthenticated)?;
+        self.layers.get(envelope.saturating_add(1)..)
     }
 
     /// The index of the outermost envelope, if there is one.

@@ -17,6 +17,7 @@ use crate::crypto::cms::read::{self, CmsError, ContentInfo, SignedData};
 use crate::crypto::cms::verify::{self, SignerReport};
 use crate::crypto::trust::Purpose;
 use crate::label;
+use crate::message::header::Headers;
 use crate::message::mime::{Entity, MimeError};
 
 /// The most layers that a message may have.
@@ -38,11 +39,71 @@ pub(super) enum WalkError {
 }
 
 pub(super) fn walk(opener: &Opener<'_>, message: Piece) -> Result<Facts, WalkError> {
-    let mut layers: Vec<Layer> = Vec::new();
-    let mut protected: Vec<Protected> = Vec::new();
-    let mut outer = None;
-    let mut piece = message;
+    let mut found = Found {
+        layers: Vec::new(),
+        protected: Vec::new(),
+        outer: None,
+        payload: message,
+    };
+    // RFC 3218 §2.3, RFC 8551 §6: below an envelope that does not authenticate nobody learns what
+    // was wrong, or a ciphertext that was changed could be tried out bit by bit.
+    if let Err(error) = descend(opener, &mut found)
+        && !found.close_unauthenticated()
+    {
+        return Err(error);
+    }
+    let outer = found.outer.ok_or(WalkError::Depth)?;
+    let mut conflicts = Vec::new();
+    let mut outside = &outer;
+    for inside in &found.protected {
+        conflicts.extend(inside.conflicts_with(outside));
+        outside = &inside.headers;
+    }
+    Ok(Facts {
+        conflicts,
+        outer,
+        layers: found.layers,
+        protected: found.protected,
+        payload: found.payload,
+    })
+}
+
+/// What the walk has found so far.
+struct Found {
+    layers: Vec<Layer>,
+    protected: Vec<Protected>,
+    outer: Option<Headers>,
+    payload: Piece,
+}
+
+impl Found {
+    /// Shuts the outermost envelope that does not authenticate, as if no key of ours had opened it.
+    /// Whether there was one.
+    fn close_unauthenticated(&mut self) -> bool {
+        let Some(index) = self.layers.iter().position(Layer::is_open_unauthenticated) else {
+            return false;
+        };
+        self.layers.truncate(index.saturating_add(1));
+        self.protected.retain(|protected| protected.layer < index);
+        if let Some(layer) = self.layers.last_mut() {
+            layer.content = None;
+            if let LayerKind::Enveloped(envelope) = &mut layer.kind {
+                envelope.opened = false;
+            }
+            self.payload = layer.entity.clone();
+        }
+        true
+    }
+}
+
+fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<(), WalkError> {
     loop {
+        let Found {
+            layers,
+            protected,
+            outer,
+            payload: piece,
+        } = &mut *found;
         let layer = layers.len();
         let entity = Entity::parse(piece.buffer(), piece.range(), opener.limits)
             .map_err(|source| WalkError::Mime { layer, source })?;
@@ -57,31 +118,17 @@ pub(super) fn walk(opener: &Opener<'_>, message: Piece) -> Result<Facts, WalkErr
                 &entity.content_type,
             ));
         }
-        let found = step(opener, layer, &piece, &entity)?;
+        let next = step(opener, layer, piece, &entity)?;
         outer.get_or_insert(entity.headers);
-        let Some(found) = found else { break };
-        let content = found.content.clone();
-        layers.push(found);
+        let Some(next) = next else { return Ok(()) };
+        let content = next.content.clone();
+        layers.push(next);
         match content {
-            Some(inside) if layers.len() <= LAYERS => piece = inside,
+            Some(inside) if layers.len() <= LAYERS => *piece = inside,
             Some(_) => return Err(WalkError::Depth),
-            None => break,
+            None => return Ok(()),
         }
     }
-    let outer = outer.ok_or(WalkError::Depth)?;
-    let mut conflicts = Vec::new();
-    let mut outside = &outer;
-    for inside in &protected {
-        conflicts.extend(inside.conflicts_with(outside));
-        outside = &inside.headers;
-    }
-    Ok(Facts {
-        conflicts,
-        outer,
-        layers,
-        protected,
-        payload: piece,
-    })
 }
 
 /// The layer that `entity` is, if it is one.
