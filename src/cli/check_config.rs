@@ -34,6 +34,9 @@ struct PolicyLine {
     name: String,
     id: String,
     version: u64,
+    digest: String,
+    /// The pins of `[policies]` that its signers answer to.
+    signed_by: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -96,12 +99,14 @@ fn meaning(config: &Config, at: Timestamp) -> Meaning {
         audit: config.audit.as_ref().map(|path| path.display().to_string()),
         admin: config.admin.map(|address| address.to_string()),
         policies: config
-            .policies
+            .provenance
             .iter()
             .map(|policy| PolicyLine {
-                name: policy.name().to_owned(),
-                id: policy.oid().to_string(),
-                version: policy.version(),
+                name: policy.name.clone(),
+                id: policy.id.to_string(),
+                version: policy.version,
+                digest: policy.digest.clone(),
+                signed_by: policy.signed_by.clone(),
             })
             .collect(),
         listeners: config
@@ -216,7 +221,14 @@ fn table(file: &Path, meaning: &Meaning) -> String {
         meaning.admin.as_deref().unwrap_or("closed"),
     ));
     for policy in &meaning.policies {
-        let value = format!("{} version {} ({})", policy.name, policy.version, policy.id);
+        let signed = match policy.signed_by.as_slice() {
+            [] => "not signed by a pinned signer".to_owned(),
+            some => format!("signed by {}", some.join(", ")),
+        };
+        let value = format!(
+            "{} version {} ({}), {signed}",
+            policy.name, policy.version, policy.id
+        );
         text.push_str(&print::line(0, "policy", &value));
     }
     for listener in &meaning.listeners {

@@ -41,6 +41,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// All label policies; the first is the domain's own.
     pub policies: Arc<Policies>,
+    /// Where each of them comes from, in the same order.
+    pub provenance: Vec<Provenance>,
     /// Mailboxes and roles.
     pub subjects: BTreeMap<Address, Subject>,
     /// The ways out and in.
@@ -68,6 +70,13 @@ impl Config {
             .expect("a resolved configuration names a policy")
     }
 
+    /// Whether a pinned signer has signed this policy.
+    pub fn is_signed(&self, policy: &Policy) -> bool {
+        self.provenance
+            .iter()
+            .any(|known| known.id == policy.oid() && !known.signed_by.is_empty())
+    }
+
     /// The number of the policy set: names and versions of all label policies.
     pub fn judged_under(&self) -> String {
         self.policies
@@ -76,6 +85,23 @@ impl Config {
             .collect::<Vec<_>>()
             .join(" ")
     }
+}
+
+/// Where a label policy comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// Its object identifier.
+    pub id: ObjectIdentifier,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// Its creation date, as it is written there.
+    pub created: Option<String>,
+    /// The SHA-384 of its file, in hexadecimal.
+    pub digest: String,
+    /// The pins of those who signed it; none when nobody did who is pinned.
+    pub signed_by: Vec<String>,
 }
 
 /// The switch's own keys.

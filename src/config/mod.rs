@@ -6,21 +6,39 @@
 //! nothing of a configuration takes effect unless all of it is good.
 
 mod meant;
+mod policies;
 mod resolve;
+mod signature;
 mod units;
 mod written;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::clock::{Clock, Timestamp};
+use crate::label::Policies;
 pub use meant::{
-    Arrival, Config, Keys, Link, Listener, ReleaseOwed, ReleaseRule, SealProfile, Subject,
+    Arrival, Config, Keys, Link, Listener, Provenance, ReleaseOwed, ReleaseRule, SealProfile,
+    Subject,
 };
+
 pub use units::{ByteSize, Life};
 pub use written::{LinkProtocol, ListenRole, Recipients, Revocation, SealKind, SignedBy, TlsNeed};
 
-/// Reads and checks the configuration in `file`. Paths in it are relative to its folder.
+/// Reads and checks the configuration in `file`, as it is now. Paths in it are relative to its folder.
+///
+/// # Errors
+/// What is wrong first, with file, line, key and remedy.
 pub fn load(file: &Path) -> Result<Config, ConfigError> {
+    load_after(file, &Policies::default(), Clock::system().now())
+}
+
+/// As [`load`], at another time and after other policies were in force: each that changed must be
+/// newer than the one in force, and none may be missing.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_after(file: &Path, in_force: &Policies, at: Timestamp) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
         file: file.to_owned(),
         line: None,
@@ -38,7 +56,7 @@ pub fn load(file: &Path) -> Result<Config, ConfigError> {
         text: error.message().trim().to_owned(),
         remedy: "README, chapter \"Configuration\", lists every section and key".into(),
     })?;
-    resolve::resolve(file, &text, written)
+    resolve::resolve(file, &text, written, in_force, at)
 }
 
 /// What is wrong in a configuration, and where.

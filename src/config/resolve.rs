@@ -1,6 +1,7 @@
 //! From what stands in the file to what it means.
 //!
 //! Promises: every error carries the line of the value that is at fault, its key, and the remedy.
+//! Label policies are taken over by `policies`, their signatures by `signature`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -16,6 +17,7 @@ use super::meant::{
 };
 use super::written::{self, Written};
 use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
+use crate::clock::Timestamp;
 use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
@@ -27,16 +29,26 @@ use crate::message::address::Address;
 use crate::store::StoreKey;
 
 /// Reads what `written` names and resolves what it refers to.
-pub(super) fn resolve(file: &Path, text: &str, written: Written) -> Result<Config, ConfigError> {
+pub(super) fn resolve(
+    file: &Path,
+    text: &str,
+    written: Written,
+    in_force: &Policies,
+    now: Timestamp,
+) -> Result<Config, ConfigError> {
     let at = Place {
         file,
         text,
         folder: file.parent().unwrap_or(Path::new(".")),
     };
-    let policies = Arc::new(
-        Policies::new(at.policies(&written.policy)?)
-            .map_err(|error| at.whole("policy", error, "name each policy only once"))?,
-    );
+    let trust = Arc::new(at.trust(
+        "trust",
+        &written.trust.anchors,
+        &written.trust.crls,
+        written.trust.revocation,
+    )?);
+    let (policies, provenance) = at.policies(&written, &trust, in_force, now)?;
+    let policies = Arc::new(policies);
     let policy = policies.iter().next().ok_or_else(|| {
         at.whole(
             "policy",
@@ -44,12 +56,6 @@ pub(super) fn resolve(file: &Path, text: &str, written: Written) -> Result<Confi
             "add a [[policy]] section; the first one is the domain's own",
         )
     })?;
-    let trust = Arc::new(at.trust(
-        "trust",
-        &written.trust.anchors,
-        &written.trust.crls,
-        written.trust.revocation,
-    )?);
     let mut links: Vec<Arc<Link>> = Vec::new();
     for link in &written.link {
         let link = at.link(link, &policies, policy, &trust, written.trust.revocation)?;
@@ -116,6 +122,7 @@ pub(super) fn resolve(file: &Path, text: &str, written: Written) -> Result<Confi
             })
             .collect(),
         policies,
+        provenance,
         subjects,
         links,
         release_rules,
@@ -143,14 +150,14 @@ fn times(pairs: &[(Precedence, super::Life)]) -> BTreeMap<Precedence, Duration> 
 }
 
 /// Where we are: for paths and for errors.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     file: &'a Path,
     text: &'a str,
     folder: &'a Path,
 }
 
 impl Place<'_> {
-    fn error(
+    pub(super) fn error(
         &self,
         span: Range<usize>,
         key: &str,
@@ -163,7 +170,7 @@ impl Place<'_> {
         }
     }
 
-    fn whole(&self, key: &str, text: impl Display, remedy: &str) -> ConfigError {
+    pub(super) fn whole(&self, key: &str, text: impl Display, remedy: &str) -> ConfigError {
         ConfigError {
             file: self.file.to_owned(),
             line: None,
@@ -173,11 +180,11 @@ impl Place<'_> {
         }
     }
 
-    fn path(&self, path: &Path) -> PathBuf {
+    pub(super) fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
     }
 
-    fn read(&self, key: &str, path: &Spanned<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+    pub(super) fn read(&self, key: &str, path: &Spanned<PathBuf>) -> Result<Vec<u8>, ConfigError> {
         let full = self.path(path.get_ref());
         std::fs::read(&full).map_err(|error| {
             self.error(
@@ -189,7 +196,11 @@ impl Place<'_> {
         })
     }
 
-    fn address(&self, key: &str, text: &Spanned<String>) -> Result<Address, ConfigError> {
+    pub(super) fn address(
+        &self,
+        key: &str,
+        text: &Spanned<String>,
+    ) -> Result<Address, ConfigError> {
         Address::parse(text.get_ref())
             .map_err(|error| self.error(text.span(), key, error, "write it as name@domain"))
     }
@@ -273,24 +284,6 @@ impl Place<'_> {
             Revocation::Required => RevocationCheck::Required,
         };
         Ok(TrustStore::new(anchors, Vec::new(), lists).with_revocation(rule))
-    }
-
-    fn policies(&self, files: &[written::Policy]) -> Result<Vec<Policy>, ConfigError> {
-        files
-            .iter()
-            .map(|policy| {
-                let xml = self.read("policy.file", &policy.file)?;
-                let source = policy.file.get_ref().display().to_string();
-                Policy::from_spif(&xml, &source).map_err(|error| {
-                    self.error(
-                        policy.file.span(),
-                        "policy.file",
-                        error,
-                        "mend the policy file at the place that is named",
-                    )
-                })
-            })
-            .collect()
     }
 
     fn policy_named<'p>(

@@ -20,6 +20,8 @@ pub(super) struct Written {
     pub keys: Keys,
     pub trust: Trust,
     pub listen: Vec<Listen>,
+    #[serde(default)]
+    pub policies: Policies,
     pub policy: Vec<Policy>,
     #[serde(default)]
     pub subject: Vec<Subject>,
@@ -131,6 +133,33 @@ pub enum ListenRole {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Policy {
     pub file: Spanned<PathBuf>,
+    /// A detached CMS signature over the octets of `file`, DER or PEM.
+    pub signature: Option<Spanned<PathBuf>>,
+    /// Its self-test; without the key, the `.cases` file beside it, where there is one.
+    pub cases: Option<Spanned<PathBuf>>,
+}
+
+/// `[policies]`: what is demanded of every label policy.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Policies {
+    /// Who may sign label policies: `sha256:` and the fingerprint of a certificate, `key-id:` and a
+    /// subject key identifier, or `role:` and a role of a subject. None named: none need be signed.
+    #[serde(default)]
+    pub signers: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub cases: CaseRule,
+}
+
+/// Whether a label policy must bring its cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum CaseRule {
+    /// They are run when they are there.
+    #[default]
+    IfPresent,
+    /// A policy without cases is refused.
+    Required,
 }
 
 /// A clearance in words.

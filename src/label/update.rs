@@ -7,12 +7,10 @@
 //!
 //! This room verifies no signature: a later room does, and says here who signed ([`Source::signed_by`]).
 
-use std::path::Path;
-
 use jiff::{Timestamp, civil};
 use thiserror::Error;
 
-use super::cases;
+use super::cases::{self, Case, Question};
 use super::policy::{Policies, Policy, PolicyConflict, PolicyError};
 
 /// One policy file with what is known about it.
@@ -22,11 +20,20 @@ pub struct Source {
     pub file: String,
     /// Its octets.
     pub octets: Vec<u8>,
-    /// The text of its cases, when there are any.
-    pub cases: Option<String>,
+    /// Its cases, when there are any.
+    pub cases: Option<CaseFile>,
     /// The identities whose detached signature over exactly these octets was verified, by subject key
     /// identifier, fingerprint or role, as the verifying room names them.
     pub signed_by: Vec<String>,
+}
+
+/// The cases of one policy. They are its self-test and grant nothing: they carry no signature.
+#[derive(Clone, Debug)]
+pub struct CaseFile {
+    /// The file's name, for errors.
+    pub file: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// What is demanded of new policies.
@@ -54,7 +61,7 @@ pub enum UpdateError {
     /// A case of the policy came out otherwise.
     #[error("{file}:{line}: {text}; the policy and its cases must agree")]
     Case {
-        /// The policy file.
+        /// The file of cases; the policy file when there are none.
         file: String,
         /// The line of the case; 0 when there are none.
         line: usize,
@@ -169,24 +176,29 @@ fn run_cases(
     set: &Policies,
     demand: Cases,
 ) -> Result<(), UpdateError> {
-    let wrong = |line, text| UpdateError::Case {
-        file: source.file.clone(),
+    let wrong = |file: &str, line, text: String| UpdateError::Case {
+        file: file.to_owned(),
         line,
         text,
     };
-    let Some(text) = &source.cases else {
+    let Some(CaseFile { file, text }) = &source.cases else {
+        let text = "there are no cases beside the policy".to_owned();
         return match demand {
             Cases::IfPresent => Ok(()),
-            Cases::Required => Err(wrong(0, "there are no cases beside the policy".to_owned())),
+            Cases::Required => Err(wrong(&source.file, 0, text)),
         };
     };
-    let name = Path::new(&source.file).with_extension("cases");
-    let parsed = cases::parse(text, &name.display().to_string());
-    let parsed = parsed.map_err(|error| wrong(error.line, error.text))?;
+    let wrong = |line, text| wrong(file, line, text);
+    let parsed = cases::parse(text, file).map_err(|error| wrong(error.line, error.text))?;
     if parsed.is_empty() && demand == Cases::Required {
         return Err(wrong(0, "the file of cases is empty".to_owned()));
     }
-    for case in &parsed {
+    // A policy that is not in the set can neither be translated from nor to.
+    let is_asked = |case: &&Case| match &case.question {
+        Question::Translation { other, .. } => set.by_name(other).is_some(),
+        Question::Access { .. } | Question::Marking { .. } => true,
+    };
+    for case in parsed.iter().filter(is_asked) {
         cases::run(policy, set, case).map_err(|text| wrong(case.line, text))?;
     }
     Ok(())

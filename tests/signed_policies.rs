@@ -1,0 +1,243 @@
+//! Label policies: who signed them, how old they are, whether they pass their own cases.
+
+use std::path::{Path, PathBuf};
+
+use ravelin::cli::demo::World;
+use ravelin::clock::{Clock, Timestamp};
+use ravelin::config::{self, Config, ConfigError};
+use ravelin::crypto::cms::oid;
+use ravelin::crypto::cms::sign::{self, Form, SignOrder, Signer};
+use ravelin::crypto::keys::Identity;
+use ravelin::crypto::lab::{Authority, Request, Usage};
+use ravelin::crypto::pem;
+
+/// A nation's folder, in which ALDER's policies are signed by its officer, who holds the role.
+struct Folder {
+    world: World,
+    dir: tempfile::TempDir,
+}
+
+const ROLE: &str = "\n[policies]\nsigners = [\"role:releasing-officer\"]\n";
+
+impl Folder {
+    async fn signed() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::found(dir.path(), Clock::system(), "").await.unwrap();
+        let folder = Self { world, dir };
+        folder.pins(ROLE);
+        let text = std::fs::read_to_string(folder.file()).unwrap();
+        let mut named = text.clone();
+        for policy in ["alder", "birch"] {
+            let line = format!("file = \"{policy}.xml\"\n");
+            assert!(named.contains(&line));
+            named = named.replace(&line, &format!("{line}signature = \"{policy}.p7s\"\n"));
+            folder.sign(policy, &folder.officer());
+        }
+        std::fs::write(folder.file(), named).unwrap();
+        folder
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("config/alder.toml")
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join("config").join(name)
+    }
+
+    fn officer(&self) -> Identity {
+        self.world.alder.person("officer").unwrap().sign.clone()
+    }
+
+    fn sign(&self, policy: &str, signer: &Identity) {
+        let octets = std::fs::read(self.at(&format!("{policy}.xml"))).unwrap();
+        let cms = signature(&octets, signer, Form::Detached);
+        std::fs::write(self.at(&format!("{policy}.p7s")), cms).unwrap();
+    }
+
+    /// Another `[policies]` section.
+    fn pins(&self, section: &str) {
+        let text = std::fs::read_to_string(self.file()).unwrap();
+        let before = text.split("\n[policies]").next().unwrap();
+        std::fs::write(self.file(), format!("{before}{section}")).unwrap();
+    }
+
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.at(name)).unwrap();
+        assert!(text.contains(from), "{from} is not in {name}");
+        std::fs::write(self.at(name), text.replace(from, to)).unwrap();
+    }
+
+    fn load(&self) -> Result<Config, ConfigError> {
+        config::load(&self.file())
+    }
+
+    /// What is wrong, which must have a line, this key, this text, and a remedy.
+    fn refused(&self, key: &str, text: &str) {
+        let Err(error) = self.load() else {
+            panic!("loaded, and should say {text}")
+        };
+        assert_eq!(error.key, key, "{error}");
+        assert!(error.text.contains(text), "{error}");
+        assert!(error.line.is_some() && !error.remedy.is_empty(), "{error}");
+    }
+}
+
+fn signature(octets: &[u8], signer: &Identity, form: Form) -> Vec<u8> {
+    sign::sign(&SignOrder {
+        content: octets,
+        content_type: oid::DATA,
+        form,
+        signers: &[Signer::new(signer, Vec::new())],
+        signing_time: Timestamp::now(),
+        extra_certificates: &[],
+    })
+    .unwrap()
+}
+
+fn flip(file: &Path, at: usize) {
+    let mut octets = std::fs::read(file).unwrap();
+    octets[at] ^= 1;
+    std::fs::write(file, octets).unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_counts_as_signed_only_by_a_pinned_signer() {
+    let folder = Folder::signed().await;
+    let config = folder.load().unwrap();
+    assert!(
+        config
+            .policies
+            .iter()
+            .all(|policy| config.is_signed(policy))
+    );
+    assert_eq!(config.provenance[0].signed_by, ["role:releasing-officer"]);
+
+    // The certificate itself, and the key identifier under [trust].
+    let officer = folder.officer();
+    let hex = |octets: &[u8]| -> String { octets.iter().map(|o| format!("{o:02X}:")).collect() };
+    for pin in [
+        format!("sha256:{}", hex(&officer.certificate().fingerprint())),
+        format!(
+            "key-id:{}",
+            hex(officer.certificate().subject_key_id().unwrap())
+        ),
+    ] {
+        folder.pins(&format!("\n[policies]\nsigners = [\"{pin}\"]\n"));
+        let config = folder.load().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.provenance[1].signed_by, [pin]);
+    }
+
+    // Nobody pinned: the signature must verify all the same, and grants nothing.
+    folder.pins("");
+    let config = folder.load().unwrap();
+    assert!(
+        !config
+            .policies
+            .iter()
+            .any(|policy| config.is_signed(policy))
+    );
+    flip(&folder.at("alder.p7s"), 400);
+    folder.refused("policy.signature", "");
+}
+
+#[tokio::test]
+async fn an_unsigned_or_wrongly_signed_policy_is_an_error_with_line_and_remedy() {
+    let folder = Folder::signed().await;
+    // Somebody who is trusted, and not pinned.
+    let drafter = folder.world.alder.person("drafter").unwrap().sign.clone();
+    folder.sign("alder", &drafter);
+    folder.refused("policy.signature", "is not pinned");
+    // A certificate with the officer's address by an authority of somebody else.
+    let now = Timestamp::now();
+    let elsewhere = Authority::new("CN=Elsewhere", now).unwrap();
+    let request = Request::new("CN=officer,O=ALDER", Usage::SignAndClient, now);
+    let forged = elsewhere
+        .issue(request.email("officer@alder.example"))
+        .unwrap();
+    folder.sign("alder", &forged);
+    folder.refused("policy.signature", "is pinned and not trusted");
+    // One octet of the policy.
+    folder.sign("alder", &folder.officer());
+    folder.load().unwrap();
+    folder.edit("alder.xml", "#007A33", "#007A34");
+    folder.refused("policy.signature", "not the one that was signed");
+    folder.edit("alder.xml", "#007A34", "#007A33");
+    folder.load().unwrap();
+    // One octet of the signature: its last.
+    let length = std::fs::metadata(folder.at("alder.p7s")).unwrap().len();
+    flip(
+        &folder.at("alder.p7s"),
+        usize::try_from(length).unwrap() - 1,
+    );
+    folder.refused("policy.signature", "");
+    // The signature of the other policy, and one that brings its own text.
+    std::fs::copy(folder.at("birch.p7s"), folder.at("alder.p7s")).unwrap();
+    folder.refused("policy.signature", "not the one that was signed");
+    let octets = std::fs::read(folder.at("alder.xml")).unwrap();
+    let attached = signature(&octets, &folder.officer(), Form::Attached);
+    std::fs::write(folder.at("alder.p7s"), attached).unwrap();
+    folder.refused("policy.signature", "not detached");
+    // As PEM it is the same signature.
+    let cms = signature(&octets, &folder.officer(), Form::Detached);
+    std::fs::write(folder.at("alder.p7s"), pem::encode("CMS", &cms)).unwrap();
+    folder.load().unwrap();
+    std::fs::write(folder.at("alder.p7s"), pem::encode("CERTIFICATE", &cms)).unwrap();
+    folder.refused("policy.signature", "holds no signature");
+    // No signature at all.
+    folder.edit("alder.toml", "signature = \"alder.p7s\"\n", "");
+    folder.refused("policy.signature", "is not signed");
+    folder.pins("\n[policies]\nsigners = [\"role:nobody\"]\n");
+    folder.refused("policies.signers", "no subject has the role");
+    folder.pins("\n[policies]\nsigners = [\"sha256:12\"]\n");
+    folder.refused("policies.signers", "names no signer");
+}
+
+#[tokio::test]
+async fn a_policy_passes_its_own_cases_before_it_is_in_force() {
+    let folder = Folder::signed().await;
+    folder.pins("\n[policies]\ncases = \"required\"\n");
+    folder.refused("policy.cases", "no cases beside");
+    for name in ["alder.cases", "birch.cases"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("labels")
+            .join(name);
+        std::fs::copy(from, folder.at(name)).unwrap();
+    }
+    folder.load().unwrap_or_else(|error| panic!("{error}"));
+    folder.edit("alder.cases", "| permit", "| deny");
+    folder.refused("policy.cases", "alder.cases:");
+    // Named by a key, in place of those beside the policy.
+    folder.edit(
+        "alder.toml",
+        "file = \"alder.xml\"\n",
+        "file = \"alder.xml\"\ncases = \"own.cases\"\n",
+    );
+    folder.refused("policy.cases", "cannot be read");
+    std::fs::write(folder.at("own.cases"), "RESTRICTED | SECRET | deny\n").unwrap();
+    folder.load().unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[tokio::test]
+async fn a_changed_policy_is_newer_than_the_one_in_force() {
+    let folder = Folder::signed().await;
+    folder.pins("");
+    folder.edit("alder.toml", "signature = \"alder.p7s\"\n", "");
+    let first = folder.load().unwrap();
+    let now = Timestamp::now();
+    let next = |before: &Config| config::load_after(&folder.file(), &before.policies, now);
+    // No change is no change; a change under the same date is one too many.
+    next(&first).unwrap();
+    folder.edit("alder.xml", "#007A33", "#007A34");
+    let error = next(&first).err().unwrap();
+    assert!(error.text.contains("not after"), "{error}");
+    folder.edit("alder.xml", "20260101000000Z", "20260601000000Z");
+    folder.edit("alder.xml", "version=\"1\"\n", "version=\"2\"\n");
+    let second = next(&first).unwrap();
+    assert_ne!(first.provenance[0].digest, second.provenance[0].digest);
+    assert_eq!(first.provenance[1], second.provenance[1]);
+    folder.edit("alder.xml", "version=\"2\"\n", "version=\"1\"\n");
+    let error = next(&second).err().unwrap();
+    assert!(error.text.contains("older than 2"), "{error}");
+    assert!(error.line.is_some() && error.remedy.contains("higher version"));
+}
