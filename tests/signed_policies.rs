@@ -10,6 +10,7 @@ use ravelin::crypto::cms::sign::{self, Form, SignOrder, Signer};
 use ravelin::crypto::keys::Identity;
 use ravelin::crypto::lab::{Authority, Request, Usage};
 use ravelin::crypto::pem;
+use ravelin::message::address::Address;
 
 /// A nation's folder, in which ALDER's policies are signed by its officer, who holds the role.
 struct Folder {
@@ -240,4 +241,48 @@ async fn a_changed_policy_is_newer_than_the_one_in_force() {
     let error = next(&second).err().unwrap();
     assert!(error.text.contains("older than 2"), "{error}");
     assert!(error.line.is_some() && error.remedy.contains("higher version"));
+}
+
+/// Something that bears on access is left behind at the border only when the policy says so and a
+/// pinned signer has signed that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_downgrade_takes_a_policy_that_names_it_and_is_signed() {
+    const DISCARD: &str = "<equivalentSecCategoryTag policyRef=\"BIRCH\" \
+         tagSetId=\"1.3.6.1.4.1.32473.2.1.2\" tagType=\"restrictive\" lacv=\"\" \
+         applied=\"encrypt\" action=\"discard\"/>";
+    let mut folder = Folder::signed().await;
+    let beacon = "<tagCategory name=\"BEACON\" lacv=\"1\">";
+    folder.edit("alder.xml", beacon, &format!("{beacon}{DISCARD}"));
+    folder.sign("alder", &folder.officer());
+    for (pins, wanted) in [("", "(label.no-equivalent)"), (ROLE, "250 ")] {
+        folder.pins(pins);
+        folder.world.alder_config = folder.load().unwrap_or_else(|error| panic!("{error}"));
+        folder.world.wake_alder().await.unwrap();
+        let world = &folder.world;
+        let drafter = world.alder.person("drafter").unwrap();
+        let names = [
+            ("Releasable To", "ALDER"),
+            ("Releasable To", "BIRCH"),
+            ("Codeword", "BEACON"),
+        ];
+        let label = world.label("SECRET", &names).unwrap();
+        let to = [Address::parse("reader@birch.example").unwrap()];
+        let message = world
+            .compose(&drafter.address, &to, Some(&label), &drafter.sign)
+            .unwrap();
+        let reply = world.submit(drafter, &to, &message).await.unwrap();
+        let reply = format!("{} {}", reply.reply().code, reply.reply().text());
+        assert!(reply.contains(wanted), "{pins:?}: {reply}");
+        folder.world.alder_switch.take().unwrap().stop().await;
+    }
+    let told = std::fs::read_to_string(folder.dir.path().join("audit/alder.jsonl")).unwrap();
+    let lines = |part: &str| told.lines().filter(|line| line.contains(part)).count();
+    assert_eq!(lines("\"act\":\"downgraded\""), 1, "{told}");
+    assert_eq!(lines("equivalence.unsigned"), 1, "{told}");
+    let line = told.lines().find(|line| line.contains("downgraded"));
+    let line = line.unwrap();
+    assert!(
+        line.contains("BEACON") && line.contains("alder.xml:"),
+        "{line}"
+    );
 }

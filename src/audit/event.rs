@@ -101,6 +101,8 @@ pub enum Act {
     Deferred,
     /// A next hop took a recipient.
     Delivered,
+    /// A label crossed a border without something that bears on access, as a signed policy says.
+    Downgraded,
     /// A draft or an entry reached the end of its life.
     Expired,
     /// The exported chain differed from the store, was set aside and written anew.
@@ -152,6 +154,7 @@ impl Act {
             Self::Accepted => "accepted",
             Self::Deferred => "deferred",
             Self::Delivered => "delivered",
+            Self::Downgraded => "downgraded",
             Self::Expired => "expired",
             Self::ExportRepaired => "export-repaired",
             Self::Failed => "failed",

@@ -13,6 +13,9 @@ use crate::label::validity::{self, Mode};
 use crate::label::{Clearance, Label, Policy};
 use crate::message::address::Address;
 
+/// The rule of a ground that tells of a downgrade.
+pub const DOWNGRADE: &str = "equivalence.downgrade";
+
 /// Label against one clearance: the grounds of a permission, or those of a denial.
 ///
 /// # Errors
@@ -174,25 +177,32 @@ fn permit(
     }
 }
 
-/// A translation that takes away what bears on access is not made: only a signed policy may permit
-/// it, and policies are not signed yet.
-pub(super) fn no_downgrade(translation: &Translation) -> Result<(), Refusal> {
+/// What a translation takes away that bears on access. Only the domain's own policy can say so (it
+/// describes both directions), and only when a pinned signer has signed it.
+pub(super) fn downgrades(
+    config: &Config,
+    translation: &Translation,
+) -> Result<Vec<Ground>, Refusal> {
     let grounds: Vec<Ground> = translation
         .downgrades()
         .map(|step| Ground {
             element: said(&step.element),
             label: said(&step.from),
-            ..Ground::new(
-                "equivalence.downgrade",
-                "the next domain would not restrict this",
-            )
+            ..Ground::new(DOWNGRADE, "the next domain would not restrict this")
         })
         .collect();
-    if grounds.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal::on_grounds(Reason::LabelNoEquivalent, grounds))
+    if grounds.is_empty() || config.is_signed(config.policy()) {
+        return Ok(grounds);
     }
+    let unsigned = format!(
+        "{} says so and is not signed by a pinned signer",
+        config.policy().name()
+    );
+    let why = Ground::new("equivalence.unsigned", unsigned);
+    Err(Refusal::on_grounds(
+        Reason::LabelNoEquivalent,
+        grounds.into_iter().chain([why]).collect(),
+    ))
 }
 
 /// What the label is called on the far side. A label that leaves must name the far side, because a
@@ -230,7 +240,7 @@ fn crossing(
                 grounds("equivalence", &refused.reasons),
             )
         })?;
-    no_downgrade(&translation)?;
+    found.extend(downgrades(config, &translation)?);
     found.extend(translation.trace.iter().map(|step| Ground {
         element: said(&step.element),
         label: said(&step.from),

@@ -19,6 +19,7 @@ pub(super) fn label(
     origin: &Origin,
     facts: &Facts,
     at: Timestamp,
+    found: &mut Vec<Ground>,
 ) -> Result<Label, Stop> {
     let envelope = facts.envelope();
     let mut counts: Option<Label> = None;
@@ -45,10 +46,10 @@ pub(super) fn label(
             );
         }
         if envelope.is_some_and(|envelope| index < envelope) {
-            outside(config, origin, first, index, at)?;
+            outside(config, origin, first, index, at, found)?;
             continue;
         }
-        let own = in_own_policy(config, origin, first, index, at)?;
+        let own = in_own_policy(config, origin, first, index, at, found)?;
         match &counts {
             None => counts = Some(own),
             Some(known) if *known == own => {}
@@ -81,6 +82,7 @@ fn in_own_policy(
     label: &Label,
     layer: usize,
     at: Timestamp,
+    found: &mut Vec<Ground>,
 ) -> Result<Label, Refusal> {
     let policy = known(config, label, layer)?;
     if policy.oid() == config.policy().oid() {
@@ -107,7 +109,7 @@ fn in_own_policy(
                 )
             },
         )?;
-    access::no_downgrade(&translation)?;
+    found.extend(access::downgrades(config, &translation)?);
     Ok(translation.label)
 }
 
@@ -140,8 +142,9 @@ fn outside(
     label: &Label,
     layer: usize,
     at: Timestamp,
+    found: &mut Vec<Ground>,
 ) -> Result<(), Stop> {
-    let own = in_own_policy(config, origin, label, layer, at)?;
+    let own = in_own_policy(config, origin, label, layer, at, found)?;
     if let Origin::Link(link) = origin {
         access::authorize(config.policy(), &own, &link.clearance, at)
             .map_err(|grounds| Refusal::on_grounds(Reason::ClearanceInsufficient, grounds))?;

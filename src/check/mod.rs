@@ -20,7 +20,7 @@ use crate::message::address::Address;
 use crate::message::military::Military;
 use crate::open::{Opened, SignerFacts};
 
-pub use access::authorize;
+pub use access::{DOWNGRADE, authorize};
 pub use origin::{Origin, same_person};
 
 /// The most Received fields before we call it a loop (RFC 5321 section 6.3).
@@ -118,9 +118,9 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     let military = Military::read(facts.headers())
         .map_err(|error| Refusal::because(Reason::MilitaryFieldMalformed, error.to_string()))?;
     let originator = origin::originator(config, &origin, &opened, &military)?;
-    let label = labels::label(config, &origin, facts, at)?;
-    origin::release_owed(&origin, &label, &opened, &military)?;
     let mut grounds = Vec::new();
+    let label = labels::label(config, &origin, facts, at, &mut grounds)?;
+    origin::release_owed(&origin, &label, &opened, &military)?;
     let routes = access::routes(
         config,
         at,

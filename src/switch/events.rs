@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::audit::{Act, Event};
+use crate::check;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::decision::{Fault, Ground, Refusal};
@@ -44,6 +45,13 @@ pub(super) fn accepted(
         .detail("released-by", list(released.authorizing()));
     let grounds = cleared.grounds().iter().chain(released.grounds());
     change.record(with_grounds(event, grounds));
+    let lost = |ground: &&Ground| ground.rule == check::DOWNGRADE;
+    if cleared.grounds().iter().any(|ground| lost(&ground)) {
+        let event = Event::new(at, Act::Downgraded, actor)
+            .message(cleared.opened().received().id())
+            .detail("policy", config.policy().name());
+        change.record(with_grounds(event, cleared.grounds().iter().filter(lost)));
+    }
 }
 
 /// A message was taken over and waits for release.
