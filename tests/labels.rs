@@ -13,6 +13,8 @@ use ravelin::label::{
 mod model;
 #[path = "labels/analysis.rs"]
 mod analysis;
+#[path = "labels/numbers.rs"]
+mod numbers;
 #[path = "labels/program.rs"]
 mod program;
 #[path = "labels/published.rs"]

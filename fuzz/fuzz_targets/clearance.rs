@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ravelin::label::clearance;
+use ravelin_fuzz::label::clearance;
 
 fuzz_target!(|octets: &[u8]| {
     if let Ok(holder) = clearance::decode(octets) {

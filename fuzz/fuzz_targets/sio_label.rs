@@ -2,17 +2,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ravelin::label::Policies;
-use ravelin::label::detect;
-use ravelin::label::sio::{History, SioLabel};
+use ravelin_fuzz::POLICIES;
+use ravelin_fuzz::label::detect;
+use ravelin_fuzz::label::sio::{History, SioLabel};
 
 fuzz_target!(|octets: &[u8]| {
-    let _ = detect::label_tolerantly(octets, &Policies::default());
+    let _ = detect::label_tolerantly(octets, &POLICIES);
     let Ok(body) = std::str::from_utf8(octets) else {
         return;
     };
     if let Ok(field) = SioLabel::parse(body) {
-        let _ = field.label(&Policies::default(), &[]);
+        let _ = field.label(&POLICIES, &[]);
         assert_eq!(SioLabel::parse(&field.write()), Ok(field));
     }
     if let Ok(history) = History::parse(body) {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ravelin::label::validity::{self, Mode};
-use ravelin::label::{Label, Policy, compiled};
+use ravelin_fuzz::label::validity::{self, Mode};
+use ravelin_fuzz::label::{Label, Policy, compiled};
 
 fuzz_target!(|octets: &[u8]| {
     let Ok(policy) = Policy::from_spif(octets, "fuzz.xml") else {

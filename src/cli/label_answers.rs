@@ -116,6 +116,23 @@ fn markings(policy: &Policy, label: &Label, language: Option<&str>) -> Markings 
     Markings(all.collect())
 }
 
+/// Readers of JSON keep whole numbers exactly up to here; what is beyond is written as text.
+const EXACT: u64 = 1 << 53;
+
+fn number<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    match u64::try_from(*value) {
+        Ok(small) if small <= EXACT => serializer.serialize_u64(small),
+        _ => serializer.collect_str(value),
+    }
+}
+
+fn optional_number<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => number(&u128::from(*value), serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 #[derive(Serialize)]
 struct Named {
     oid: Option<String>,
@@ -124,6 +141,7 @@ struct Named {
 
 #[derive(Serialize)]
 struct Class {
+    #[serde(serialize_with = "optional_number")]
     value: Option<u64>,
     name: Option<String>,
 }
@@ -134,7 +152,8 @@ struct Value {
     tag_set_name: Option<String>,
     tag: Option<String>,
     kind: &'static str,
-    value: u64,
+    #[serde(serialize_with = "number")]
+    value: u128,
     name: Option<String>,
 }
 

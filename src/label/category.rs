@@ -1,5 +1,6 @@
 //! Duty: the ACP 145 security category syntaxes, shared by labels and clearances.
-//! Promises: writes DER; reads components in any order of the SET.
+//! Promises: writes DER; reads components in any order of the SET; the rules of the syntax stand in
+//! [`walk`] alone, whether the values become a label or go straight into masks.
 //! Refuses: a second category for one (tag set, kind), a category without a value, a bit map kind
 //! with an integer set or the reverse. An unknown type is reported, the caller decides.
 //! Standards: ACP 145(A) Annex C, RFC 7906 §3, RFC 5755 §4.4.6.
@@ -10,8 +11,10 @@ use super::der::{
     self, BIT_STRING, Element, OBJECT_IDENTIFIER, SEQUENCE, SET, SyntaxError, SyntaxProblem,
 };
 use super::missi::{self, EnumeratedKind};
-use super::value::{Categories, Category, Kind};
+use super::value::{Categories, Category, DuplicateCategory, Kind};
 
+/// The arc of the five types.
+const ACP_145: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.2.1.8.3");
 const RESTRICTIVE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.2.1.8.3.0");
 const ENUMERATED_PERMISSIVE: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("2.16.840.1.101.2.1.8.3.1");
@@ -44,16 +47,29 @@ pub(super) enum Empty {
     Refused,
 }
 
-/// Reads the SET OF SecurityCategory.
-pub(super) fn decode(
-    set: &Element<'_>,
+/// One member of the SET as it stands in the octets; what it holds is not yet read.
+pub(super) enum Member<'a> {
+    /// An ACP 145 category: tag set and attributes.
+    Attributes {
+        tag_set: Element<'a>,
+        kind: Kind,
+        values: Element<'a>,
+    },
+    /// The MISSI category, which holds all tags.
+    Missi(Element<'a>),
+    /// A type that is not known.
+    Unknown(ObjectIdentifier),
+}
+
+/// Gives each member of the SET OF SecurityCategory with its place. `take` reads the values, each once,
+/// and says how many there were.
+pub(super) fn walk<'a>(
+    set: &Element<'a>,
     empty: Empty,
-    kind_of: &EnumeratedKind<'_>,
-) -> Result<Found, SyntaxError> {
-    let mut found = Found::default();
-    let mut seen = 0usize;
+    mut take: impl FnMut(Member<'a>, usize) -> Result<usize, SyntaxError>,
+) -> Result<(), SyntaxError> {
+    let (mut seen, mut values) = (0usize, 0usize);
     let mut reader = set.inside();
-    let mut values = 0usize;
     while !reader.is_empty() {
         let sequence = reader
             .next("a security category")?
@@ -66,8 +82,7 @@ pub(super) fn decode(
         // RFC 5755 §4.4.6: type [0] IMPLICIT OBJECT IDENTIFIER, value [1] EXPLICIT ANY.
         let type_ = inside
             .next("the category type")?
-            .expect(0x80, "the category type [0]")?
-            .object_identifier()?;
+            .expect(0x80, "the category type [0]")?;
         let wrapper = inside
             .next("the category value")?
             .expect(0xa1, "the category value [1]")?;
@@ -75,36 +90,111 @@ pub(super) fn decode(
         let mut value_reader = wrapper.inside();
         let value = value_reader.next("the category value")?;
         value_reader.finish()?;
-        let is_missi = match empty {
-            Empty::Refused => type_ == missi::LABEL,
-            Empty::Grants => type_ == missi::PRIVILEGES,
-        };
-        if is_missi {
-            // SDN.801: exactly one security category.
-            if seen > 1 || !reader.is_empty() {
-                return Err(SyntaxProblem::MissiNotAlone.at(sequence.start));
-            }
-            found.categories = match empty {
-                Empty::Refused => {
-                    let tags = missi::label_tags(&value, kind_of)?;
-                    found.levels = tags.levels;
-                    tags.categories
-                }
-                Empty::Grants => missi::privileges(&value, kind_of)?,
-            };
-            continue;
+        let member = member(&type_, &value, empty)?;
+        // SDN.801: exactly one security category.
+        if matches!(member, Member::Missi(_)) && (seen > 1 || !reader.is_empty()) {
+            return Err(SyntaxProblem::MissiNotAlone.at(sequence.start));
         }
-        let Some(category) = one(&type_, &value)? else {
-            found.unknown.push((type_, sequence.start));
-            continue;
-        };
-        values = values.saturating_add(category.values.len());
+        let has_values = matches!(member, Member::Attributes { .. });
+        let count = take(member, sequence.start)?;
+        values = values.saturating_add(count);
         if values > VALUE_LIMIT {
             return Err(SyntaxProblem::TooManyValues.at(sequence.start));
         }
-        if category.values.is_empty() && empty == Empty::Refused {
+        if has_values && count == 0 && empty == Empty::Refused {
             return Err(SyntaxProblem::EmptyCategory.at(sequence.start));
         }
+    }
+    if seen == 0 {
+        return Err(SyntaxProblem::CategoryCount(0).at(set.start));
+    }
+    Ok(())
+}
+
+fn member<'a>(
+    type_: &Element<'a>,
+    value: &Element<'a>,
+    empty: Empty,
+) -> Result<Member<'a>, SyntaxError> {
+    let missi = match empty {
+        Empty::Refused => missi::LABEL,
+        Empty::Grants => missi::PRIVILEGES,
+    };
+    let (bit_kind, set_kind) = match type_.content.strip_prefix(ACP_145.as_bytes()) {
+        Some([0]) => (Some(Kind::Restrictive), None),
+        Some([1]) => (None, Some(Kind::EnumeratedPermissive)),
+        Some([2]) => (Some(Kind::Permissive), None),
+        Some([3]) => (Some(Kind::Informative), Some(Kind::InformativeSet)),
+        Some([4]) => (None, Some(Kind::EnumeratedRestrictive)),
+        _ if type_.content == missi.as_bytes() => return Ok(Member::Missi(*value)),
+        _ => return Ok(Member::Unknown(type_.object_identifier()?)),
+    };
+    let value = value.expect(SEQUENCE, "tag name and attributes (SEQUENCE)")?;
+    let mut inside = value.inside();
+    let tag_set = inside
+        .next("the tag name")?
+        .expect(OBJECT_IDENTIFIER, "the tag name")?;
+    let values = inside.next("the attributes")?;
+    inside.finish()?;
+    let kind = match (values.tag, bit_kind, set_kind) {
+        (BIT_STRING, Some(kind), _) | (SET, _, Some(kind)) => kind,
+        (found, Some(_), _) => {
+            let expected = "a bit string of attributes";
+            return Err(SyntaxProblem::UnexpectedTag { expected, found }.at(values.start));
+        }
+        (found, None, _) => {
+            let expected = "a set of integers";
+            return Err(SyntaxProblem::UnexpectedTag { expected, found }.at(values.start));
+        }
+    };
+    Ok(Member::Attributes {
+        tag_set,
+        kind,
+        values,
+    })
+}
+
+/// Reads the SET OF SecurityCategory.
+pub(super) fn decode(
+    set: &Element<'_>,
+    empty: Empty,
+    kind_of: &EnumeratedKind<'_>,
+) -> Result<Found, SyntaxError> {
+    let mut found = Found::default();
+    walk(set, empty, |member, start| {
+        match member {
+            Member::Attributes {
+                tag_set,
+                kind,
+                values,
+            } => {
+                let category = Category {
+                    tag_set: tag_set.object_identifier()?,
+                    kind,
+                    values: values.values()?,
+                };
+                let count = category.values.len();
+                return found.add(category, start).map(|()| count);
+            }
+            Member::Missi(value) => {
+                found.categories = match empty {
+                    Empty::Refused => {
+                        let tags = missi::label_tags(&value, kind_of)?;
+                        found.levels = tags.levels;
+                        tags.categories
+                    }
+                    Empty::Grants => missi::privileges(&value, kind_of)?,
+                };
+            }
+            Member::Unknown(type_) => found.unknown.push((type_, start)),
+        }
+        Ok(0)
+    })?;
+    Ok(found)
+}
+
+impl Found {
+    fn add(&mut self, category: Category, start: usize) -> Result<(), SyntaxError> {
         // Both encodings of tag type 7 are one type on the wire.
         let other_encoding = match category.kind {
             Kind::Informative => Some(Kind::InformativeSet),
@@ -112,67 +202,18 @@ pub(super) fn decode(
             _ => None,
         };
         if let Some(kind) = other_encoding
-            && found.categories.values(&category.tag_set, kind).is_some()
+            && self.categories.values(&category.tag_set, kind).is_some()
         {
-            let duplicate = super::value::DuplicateCategory {
+            let duplicate = DuplicateCategory {
                 tag_set: category.tag_set,
                 kind: category.kind,
             };
-            return Err(SyntaxProblem::from(duplicate).at(sequence.start));
+            return Err(SyntaxProblem::from(duplicate).at(start));
         }
-        found
-            .categories
+        self.categories
             .add(category)
-            .map_err(|duplicate| SyntaxProblem::from(duplicate).at(sequence.start))?;
+            .map_err(|duplicate| SyntaxProblem::from(duplicate).at(start))
     }
-    if seen == 0 {
-        return Err(SyntaxProblem::CategoryCount(0).at(set.start));
-    }
-    Ok(found)
-}
-
-/// Reads one value; `None` when the type is not one of ACP 145.
-fn one(type_: &ObjectIdentifier, value: &Element<'_>) -> Result<Option<Category>, SyntaxError> {
-    let bit_kind = match *type_ {
-        RESTRICTIVE => Some(Kind::Restrictive),
-        PERMISSIVE => Some(Kind::Permissive),
-        INFORMATIVE => Some(Kind::Informative),
-        _ => None,
-    };
-    let set_kind = match *type_ {
-        ENUMERATED_RESTRICTIVE => Some(Kind::EnumeratedRestrictive),
-        ENUMERATED_PERMISSIVE => Some(Kind::EnumeratedPermissive),
-        INFORMATIVE => Some(Kind::InformativeSet),
-        _ => None,
-    };
-    if bit_kind.is_none() && set_kind.is_none() {
-        return Ok(None);
-    }
-    let value = value.expect(SEQUENCE, "tag name and attributes (SEQUENCE)")?;
-    let mut inside = value.inside();
-    let tag_set = inside
-        .next("the tag name")?
-        .expect(OBJECT_IDENTIFIER, "the tag name")?
-        .object_identifier()?;
-    let attributes = inside.next("the attributes")?;
-    inside.finish()?;
-    let (kind, values) = match (attributes.tag, bit_kind, set_kind) {
-        (BIT_STRING, Some(kind), _) => (kind, attributes.bits()?),
-        (SET, _, Some(kind)) => (kind, attributes.integers()?),
-        (found, Some(_), _) => {
-            let expected = "a bit string of attributes";
-            return Err(SyntaxProblem::UnexpectedTag { expected, found }.at(attributes.start));
-        }
-        (found, None, _) => {
-            let expected = "a set of integers";
-            return Err(SyntaxProblem::UnexpectedTag { expected, found }.at(attributes.start));
-        }
-    };
-    Ok(Some(Category {
-        tag_set,
-        kind,
-        values,
-    }))
 }
 
 /// Writes the members of the SET OF SecurityCategory, not yet ordered.
@@ -204,7 +245,7 @@ fn encode_one(category: &Category) -> Result<Vec<u8>, SyntaxError> {
 fn bits(category: &Category) -> Result<Vec<u8>, SyntaxError> {
     Ok(der::element(
         BIT_STRING,
-        &der::bit_content(&category.values)?,
+        &der::bit_content(category.values.iter().copied())?,
     ))
 }
 

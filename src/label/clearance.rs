@@ -120,7 +120,11 @@ fn write(
     let mut parts = vec![der::element(OBJECT_IDENTIFIER, clearance.policy.as_bytes())];
     // X.690 §11.5: a value equal to its default is left out.
     if clearance.classifications != BTreeSet::from([UNCLASSIFIED]) {
-        let content = der::bit_content(&clearance.classifications)?;
+        let classes = clearance
+            .classifications
+            .iter()
+            .map(|value| u128::from(*value));
+        let content = der::bit_content(classes)?;
         parts.push(der::element(BIT_STRING, &content));
     }
     if !clearance.categories.is_empty() {

@@ -109,7 +109,7 @@ pub fn banner(policy: &Policy, labels: &[Label], at: Timestamp) -> Result<Banner
         }
     }
     for (tag_set, kind) in groups {
-        let mut common: Option<BTreeSet<u64>> = None;
+        let mut common: Option<BTreeSet<u128>> = None;
         for values in labels
             .iter()
             .filter_map(|part| part.categories.values(&tag_set, kind))

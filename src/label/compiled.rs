@@ -8,6 +8,9 @@ use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
 use super::bits::{Bits, Meeting, Span};
+use super::category::{self, Empty, Member};
+use super::der::{SyntaxError, SyntaxProblem};
+use super::ess;
 use super::policy::{CategoryId, Group, Operation, Policy, Requirement};
 use super::validity::Mode;
 use super::value::{Clearance, Kind, Label};
@@ -27,7 +30,7 @@ pub struct CompiledLabel {
     policy: ObjectIdentifier,
     class: Option<usize>,
     categories: Bits,
-    /// Valid but for time windows.
+    /// Valid but for time windows and obsolete values.
     valid: bool,
     obsolete: bool,
 }
@@ -42,38 +45,122 @@ pub struct CompiledClearance {
 
 /// The label in the policy's numbers. Allocates nothing while the policy has at most 512 categories.
 pub fn label(policy: &Policy, label: &Label) -> CompiledLabel {
-    let masks = &policy.masks;
-    let mut compiled = CompiledLabel {
-        policy: policy.oid,
-        class: None,
-        categories: Bits::default(),
-        valid: label.policy == Some(policy.oid),
-        obsolete: false,
-    };
-    if !compiled.valid {
-        return compiled;
-    }
-    compiled.class = label.classification.and_then(|value| masks.class(value));
-    let Some(class) = compiled.class else {
-        compiled.valid = false;
-        return compiled;
-    };
+    let mut numbers = Numbering::new(policy, label.policy == Some(policy.oid));
     for entry in &label.categories {
-        let Some(values) = masks.values(&entry.tag_set, entry.kind) else {
-            compiled.valid = false;
-            continue;
-        };
-        for value in &entry.values {
-            match values.number(*value) {
-                Some(number) => compiled.categories.insert(number),
-                None => compiled.valid = false,
+        if let Some(at) = numbers.entry(entry.tag_set.as_bytes(), entry.kind) {
+            // A set has each value once, so that whether it is new does not matter.
+            for value in &entry.values {
+                numbers.value(at, *value);
             }
         }
     }
-    compiled.obsolete =
-        masks.obsolete_classes.contains(class) || !masks.obsolete.is_disjoint(&compiled.categories);
-    compiled.valid = compiled.valid && masks.rules_hold(class, &compiled.categories);
-    compiled
+    numbers.finish(label.classification)
+}
+
+/// The label in the policy's numbers, straight from the octets of an ESSSecurityLabel: no [`Label`] is
+/// made, and nothing is allocated where [`label`] allocates nothing. It stands in for
+/// [`label`] of [`ess::decode_under`], and no more labels are valid.
+///
+/// # Errors
+/// When the octets are not exactly one label, or a category syntax is not known.
+pub fn read(policy: &Policy, octets: &[u8]) -> Result<CompiledLabel, SyntaxError> {
+    let found = ess::components(octets)?;
+    let own = found
+        .policy
+        .is_some_and(|element| element.content == policy.oid.as_bytes());
+    let mut numbers = Numbering::new(policy, own);
+    let mut missi = None;
+    if let Some(set) = found.categories {
+        category::walk(&set, Empty::Refused, |member, start| match member {
+            Member::Attributes {
+                tag_set,
+                kind,
+                values,
+            } => match numbers.first_entry(tag_set.content, kind) {
+                Some(at) => values.each_value(|value| numbers.value(at, value)),
+                // Not a label of this policy; the values must still be well formed.
+                None => values.each_value(|_| true),
+            },
+            Member::Missi(_) => {
+                missi = Some(start);
+                Ok(0)
+            }
+            Member::Unknown(type_) => Err(SyntaxProblem::UnknownCategory(type_).at(start)),
+        })?;
+    }
+    if missi.is_some() {
+        // Levels beside the tags, and kinds that the policy must settle: rare, so the long way.
+        return Ok(label(policy, &ess::decode_for(octets, policy)?));
+    }
+    Ok(numbers.finish(found.classification))
+}
+
+/// A label on its way into the policy's numbers.
+struct Numbering<'a> {
+    policy: &'a Policy,
+    categories: Bits,
+    /// Which entries (tag set and kind) were there: each at most once.
+    entries: Bits,
+    valid: bool,
+}
+
+impl<'a> Numbering<'a> {
+    fn new(policy: &'a Policy, own: bool) -> Self {
+        Self {
+            policy,
+            categories: Bits::default(),
+            entries: Bits::default(),
+            valid: own,
+        }
+    }
+
+    /// The place of this tag set and kind; none, and an invalid label, when the policy does not have it.
+    fn entry(&mut self, tag_set: &[u8], kind: Kind) -> Option<usize> {
+        let at = self.policy.masks.entry(tag_set, kind);
+        self.valid &= at.is_some();
+        at
+    }
+
+    /// As [`entry`](Self::entry), and the label is invalid when it was there before.
+    fn first_entry(&mut self, tag_set: &[u8], kind: Kind) -> Option<usize> {
+        let at = self.entry(tag_set, kind)?;
+        let new = !self.entries.contains(at);
+        self.entries.insert(at);
+        self.valid &= new;
+        new.then_some(at)
+    }
+
+    /// False when the value was there before.
+    fn value(&mut self, entry: usize, value: u128) -> bool {
+        let values = self.policy.masks.values.get(entry);
+        let Some(number) = values.and_then(|values| values.number(value)) else {
+            self.valid = false;
+            return true;
+        };
+        let new = !self.categories.contains(number);
+        self.categories.insert(number);
+        new
+    }
+
+    fn finish(self, classification: Option<u64>) -> CompiledLabel {
+        let masks = &self.policy.masks;
+        let class = classification.and_then(|value| masks.class(value));
+        let mut compiled = CompiledLabel {
+            policy: self.policy.oid,
+            class,
+            categories: self.categories,
+            valid: self.valid,
+            obsolete: false,
+        };
+        let Some(class) = class.filter(|_| self.valid) else {
+            compiled.valid = false;
+            return compiled;
+        };
+        compiled.obsolete = masks.obsolete_classes.contains(class)
+            || !masks.obsolete.is_disjoint(&compiled.categories);
+        compiled.valid = masks.rules_hold(class, &compiled.categories);
+        compiled
+    }
 }
 
 /// The clearance in the policy's numbers; what the policy does not know grants nothing.
@@ -90,7 +177,8 @@ pub fn clearance(policy: &Policy, clearance: &Clearance) -> CompiledClearance {
         }
     }
     for entry in &clearance.categories {
-        if let Some(values) = masks.values(&entry.tag_set, entry.kind) {
+        let at = masks.entry(entry.tag_set.as_bytes(), entry.kind);
+        if let Some(values) = at.and_then(|at| masks.values.get(at)) {
             for number in entry
                 .values
                 .iter()
@@ -157,7 +245,7 @@ pub fn decide_once(policy: &Policy, given: &Label, holder: &Clearance, at: Times
 #[derive(Clone, Debug, Default)]
 pub(super) struct Masks {
     /// (lacv, number), ordered.
-    classes: Vec<(u64, usize)>,
+    classes: Vec<(u128, usize)>,
     /// Ordered by tag set and kind.
     values: Vec<Values>,
     pub(super) restrictive: Bits,
@@ -182,11 +270,11 @@ struct Values {
     tag_set: ObjectIdentifier,
     kind: Kind,
     /// (lacv, number), ordered.
-    numbers: Vec<(u64, usize)>,
+    numbers: Vec<(u128, usize)>,
 }
 
 impl Values {
-    fn number(&self, value: u64) -> Option<usize> {
+    fn number(&self, value: u128) -> Option<usize> {
         find(&self.numbers, value)
     }
 }
@@ -211,7 +299,7 @@ impl Masks {
     pub(super) fn of(policy: &Policy) -> Self {
         let mut masks = Self::default();
         for (at, class) in policy.classes.iter().enumerate() {
-            masks.classes.push((class.value, at));
+            masks.classes.push((class.value.into(), at));
             if class.obsolete {
                 masks.obsolete_classes.insert(at);
             }
@@ -304,15 +392,17 @@ impl Masks {
     }
 
     fn class(&self, value: u64) -> Option<usize> {
-        find(&self.classes, value)
+        find(&self.classes, value.into())
     }
 
-    fn values(&self, tag_set: &ObjectIdentifier, kind: Kind) -> Option<&Values> {
-        let key = (tag_set, kind.meaning());
-        let at = self
-            .values
-            .binary_search_by(|entry| (&entry.tag_set, entry.kind).cmp(&key));
-        self.values.get(at.ok()?)
+    /// The place in `values`; the tag set by the content octets of its identifier.
+    #[inline]
+    fn entry(&self, tag_set: &[u8], kind: Kind) -> Option<usize> {
+        let kind = kind.meaning();
+        // Few tag sets: looking at each is faster than halving.
+        self.values
+            .iter()
+            .position(|entry| entry.kind == kind && entry.tag_set.as_bytes() == tag_set)
     }
 
     fn rules_hold(&self, class: usize, present: &Bits) -> bool {
@@ -366,7 +456,7 @@ fn wanted(requirement: &Requirement) -> Wanted {
     }
 }
 
-fn find(sorted: &[(u64, usize)], value: u64) -> Option<usize> {
+fn find(sorted: &[(u128, usize)], value: u128) -> Option<usize> {
     let at = sorted
         .binary_search_by_key(&value, |(value, _)| *value)
         .ok()?;

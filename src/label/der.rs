@@ -1,7 +1,8 @@
 //! Duty: this room's own reader and writer of tag, length, value: the few types that labels use.
 //! Promises: works in time linear in the input; every error names the octet where it arose.
-//! Refuses: indefinite or non-minimal lengths, long tags, negative or non-minimal integers, integers
-//! wider than 64 bits, bit positions above [`BIT_LIMIT`], trailing octets.
+//! Refuses: indefinite or non-minimal lengths, long tags, negative or non-minimal integers, category
+//! values wider than 128 bits and classifications wider than 64, bit positions above [`BIT_LIMIT`],
+//! trailing octets.
 //! Standards: X.690 (BER and DER).
 
 use std::collections::BTreeSet;
@@ -60,8 +61,10 @@ pub enum SyntaxProblem {
     /// The octets end too early.
     #[error("the octets end before the element does")]
     EndsEarly,
-    /// An integer above 64 bits.
-    #[error("an integer is wider than 64 bits")]
+    /// A classification above 64 bits or a category value above 128 bits.
+    #[error(
+        "an integer is wider than is read: 64 bits of a classification, 128 of a category value"
+    )]
     IntegerTooWide,
     /// A length that is indefinite, not minimal, or absurd.
     #[error("a length is indefinite or not written in the fewest octets")]
@@ -159,8 +162,14 @@ impl<'a> Element<'a> {
             .map_err(|_| SyntaxProblem::ObjectIdentifier.at(self.content_start))
     }
 
-    /// A non-negative integer of at most 64 bits.
+    /// A non-negative integer of at most 64 bits: a classification or a security level.
     pub(super) fn integer(&self) -> Result<u64, SyntaxError> {
+        let value = self.category_value()?;
+        u64::try_from(value).map_err(|_| SyntaxProblem::IntegerTooWide.at(self.content_start))
+    }
+
+    /// A non-negative integer of at most 128 bits: a value of an enumerated category.
+    pub(super) fn category_value(&self) -> Result<u128, SyntaxError> {
         let wrong = |problem: SyntaxProblem| Err(problem.at(self.content_start));
         let digits = match self.content {
             [] => return wrong(SyntaxProblem::NonMinimalInteger),
@@ -173,16 +182,17 @@ impl<'a> Element<'a> {
             [0, rest @ ..] => rest,
             all => all,
         };
-        if digits.len() > 8 {
+        if digits.len() > 16 {
             return wrong(SyntaxProblem::IntegerTooWide);
         }
         Ok(digits
             .iter()
-            .fold(0u64, |value, digit| (value << 8) | u64::from(*digit)))
+            .fold(0u128, |value, digit| (value << 8) | u128::from(*digit)))
     }
 
-    /// The positions of the bits that are set. Trailing zero bits and octets are accepted.
-    pub(super) fn bits(&self) -> Result<BTreeSet<u64>, SyntaxError> {
+    /// Gives each position of a bit that is set, in ascending order, and counts them. Trailing zero
+    /// bits and octets are accepted.
+    pub(super) fn each_bit(&self, mut take: impl FnMut(u64)) -> Result<usize, SyntaxError> {
         let wrong = |problem: SyntaxProblem| problem.at(self.content_start);
         let Some((unused, octets)) = self.content.split_first() else {
             return Err(wrong(SyntaxProblem::BitString));
@@ -197,7 +207,7 @@ impl<'a> Element<'a> {
         if unused_bits != 0 {
             return Err(wrong(SyntaxProblem::BitString));
         }
-        let mut positions = BTreeSet::new();
+        let mut count = 0usize;
         for (index, octet) in octets.iter().enumerate() {
             if *octet == 0 {
                 continue;
@@ -209,24 +219,56 @@ impl<'a> Element<'a> {
                     if position > BIT_LIMIT {
                         return Err(wrong(SyntaxProblem::BitTooHigh));
                     }
-                    positions.insert(position);
+                    count = count.saturating_add(1);
+                    take(position);
                 }
             }
         }
+        Ok(count)
+    }
+
+    /// The positions of the bits that are set: a class list.
+    pub(super) fn bits(&self) -> Result<BTreeSet<u64>, SyntaxError> {
+        let mut positions = BTreeSet::new();
+        self.each_bit(|position| {
+            positions.insert(position);
+        })?;
         Ok(positions)
     }
 
-    /// The members of a SET OF INTEGER, each at most once, in any order.
-    pub(super) fn integers(&self) -> Result<BTreeSet<u64>, SyntaxError> {
+    /// Gives each value of a category, a bit string or a SET OF INTEGER in any order, and counts them.
+    /// `take` says whether the value is new: each may stand there once.
+    pub(super) fn each_value(
+        &self,
+        mut take: impl FnMut(u128) -> bool,
+    ) -> Result<usize, SyntaxError> {
+        if self.tag == BIT_STRING {
+            return self.each_bit(|position| {
+                take(u128::from(position));
+            });
+        }
         let mut reader = self.inside();
-        let mut values = BTreeSet::new();
+        let mut count = 0usize;
         while !reader.is_empty() {
             let element = reader.next("an integer")?.expect(INTEGER, "an integer")?;
-            if !values.insert(element.integer()?) {
+            if !take(element.category_value()?) {
                 return Err(SyntaxProblem::DuplicateComponent("a category value").at(element.start));
             }
+            count = count.saturating_add(1);
         }
+        Ok(count)
+    }
+
+    /// The values of a category in a bit string or a SET OF INTEGER.
+    pub(super) fn values(&self) -> Result<BTreeSet<u128>, SyntaxError> {
+        let mut values = BTreeSet::new();
+        self.each_value(|value| values.insert(value))?;
         Ok(values)
+    }
+
+    /// The same element with another tag: an IMPLICIT one as what it stands for.
+    pub(super) fn tagged(self, tag: u8) -> Self {
+        Self { tag, ..self }
     }
 }
 
@@ -359,40 +401,45 @@ pub(super) fn set_of(tag: u8, mut parts: Vec<Vec<u8>>) -> Vec<u8> {
     constructed(tag, &parts)
 }
 
-pub(super) fn integer(value: u64) -> Vec<u8> {
+/// Writes an INTEGER in the fewest octets.
+pub(super) fn integer(value: u128) -> Vec<u8> {
     let mut content = vec![0];
     content.extend_from_slice(&value.to_be_bytes());
-    while let [0, second, ..] = content.as_slice() {
-        if *second >= 0x80 {
-            break;
-        }
-        content.remove(0);
-    }
-    element(INTEGER, &content)
+    // X.690 §8.3.2: the first nine bits are neither all zero nor all one.
+    let needless = content
+        .windows(2)
+        .take_while(|pair| matches!(pair, [0, next] if *next < 0x80))
+        .count();
+    element(INTEGER, content.get(needless..).unwrap_or_default())
 }
 
-pub(super) fn integers(values: &BTreeSet<u64>) -> Vec<Vec<u8>> {
+pub(super) fn integers(values: &BTreeSet<u128>) -> Vec<Vec<u8>> {
     values.iter().map(|value| integer(*value)).collect()
 }
 
 /// The content of a BIT STRING with exactly these bits.
-pub(super) fn bit_content(values: &BTreeSet<u64>) -> Result<Vec<u8>, SyntaxError> {
-    let Some(highest) = values.last() else {
+pub(super) fn bit_content(
+    values: impl Iterator<Item = u128> + Clone,
+) -> Result<Vec<u8>, SyntaxError> {
+    let Some(highest) = values.clone().max() else {
         return Ok(vec![0]);
     };
-    if *highest > BIT_LIMIT {
+    let place = |value: u128| {
+        let octet = usize::try_from(value / 8).ok()?.checked_add(1)?;
+        Some((octet, u8::try_from(value % 8).ok()?))
+    };
+    let within = Some(highest).filter(|highest| *highest <= u128::from(BIT_LIMIT));
+    let Some((last, low)) = within.and_then(place) else {
         return Err(SyntaxProblem::BitTooHigh.at(0));
-    }
-    let size = usize::try_from(highest / 8).unwrap_or(0).saturating_add(2);
-    let mut content = vec![0u8; size];
-    for value in values {
-        let at = usize::try_from(value / 8).unwrap_or(0).saturating_add(1);
+    };
+    let mut content = vec![0u8; last.saturating_add(1)];
+    for (at, bit) in values.filter_map(place) {
         if let Some(octet) = content.get_mut(at) {
-            *octet |= 0x80u8 >> (value % 8);
+            *octet |= 0x80u8 >> bit;
         }
     }
     if let Some(unused) = content.first_mut() {
-        *unused = 7u8.saturating_sub(u8::try_from(highest % 8).unwrap_or(0));
+        *unused = 7u8.saturating_sub(low);
     }
     Ok(content)
 }
@@ -411,9 +458,20 @@ mod tests {
     #[test]
     fn integers_both_ways() {
         for value in [0, 1, 127, 128, 255, 256, 65_536, u64::MAX] {
-            let octets = integer(value);
+            let octets = integer(value.into());
             assert_eq!(one(&octets).unwrap().integer(), Ok(value), "{octets:02x?}");
         }
+        for value in [1 << 64, (1 << 127) - 1, u128::MAX] {
+            let octets = integer(value);
+            let element = one(&octets).unwrap();
+            assert_eq!(element.category_value(), Ok(value), "{octets:02x?}");
+            let problem = element.integer().unwrap_err().problem;
+            assert_eq!(problem, SyntaxProblem::IntegerTooWide);
+        }
+        let mut wide = vec![2, 17, 1];
+        wide.resize(19, 0);
+        let problem = one(&wide).unwrap().category_value().unwrap_err().problem;
+        assert_eq!(problem, SyntaxProblem::IntegerTooWide);
         for (octets, problem) in [
             (&[2u8, 1, 0xff][..], SyntaxProblem::Negative),
             (&[2, 2, 0, 1], SyntaxProblem::NonMinimalInteger),
@@ -437,9 +495,10 @@ mod tests {
             (vec![9], vec![3, 3, 6, 0, 0x40]),
             (vec![0, 2], vec![3, 2, 5, 0xa0]),
         ] {
-            let values: BTreeSet<u64> = values.into_iter().collect();
-            assert_eq!(element(BIT_STRING, &bit_content(&values).unwrap()), octets);
-            assert_eq!(one(&octets).unwrap().bits().unwrap(), values);
+            let values: BTreeSet<u128> = values.into_iter().collect();
+            let content = bit_content(values.iter().copied()).unwrap();
+            assert_eq!(element(BIT_STRING, &content), octets);
+            assert_eq!(one(&octets).unwrap().values().unwrap(), values);
         }
         // Deployed encoders pad.
         assert_eq!(

@@ -179,7 +179,7 @@ fn size(label: &Label) -> usize {
         .sum()
 }
 
-fn values(label: &Label) -> BTreeSet<(const_oid::ObjectIdentifier, super::Kind, u64)> {
+fn values(label: &Label) -> BTreeSet<(const_oid::ObjectIdentifier, super::Kind, u128)> {
     let entries = label.categories.iter();
     entries
         .flat_map(|entry| {

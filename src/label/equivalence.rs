@@ -172,7 +172,7 @@ struct Work<'a> {
 /// One entry that applies to a category, with its target.
 struct Entry {
     place: Place,
-    target: Option<(ObjectIdentifier, Kind, u64)>,
+    target: Option<(ObjectIdentifier, Kind, u128)>,
 }
 
 impl Work<'_> {
@@ -299,7 +299,7 @@ impl Work<'_> {
         }
     }
 
-    fn wire_value(&self, category: &PolicyCategory) -> Option<(ObjectIdentifier, Kind, u64)> {
+    fn wire_value(&self, category: &PolicyCategory) -> Option<(ObjectIdentifier, Kind, u128)> {
         let tag = self.to.tag(category.tag)?;
         let set = self.to.tag_sets.get(tag.set)?;
         Some((set.oid, tag.kind?, category.value?))

@@ -25,7 +25,9 @@ use super::value::{Kind, Label, PrivacyMark};
 /// # Errors
 /// When the octets are not exactly one label, or a category syntax is not known.
 pub fn decode(octets: &[u8]) -> Result<Label, SyntaxError> {
-    label(&der::whole(octets, SET, "a security label (SET)")?, None)
+    label(&der::whole(octets, SET, "a security label (SET)")?, |_| {
+        None
+    })
 }
 
 /// As [`decode`], and reads enumerated MISSI tags too: the label's policy says which kind they are.
@@ -33,10 +35,14 @@ pub fn decode(octets: &[u8]) -> Result<Label, SyntaxError> {
 /// # Errors
 /// As [`decode`], and when the policy does not settle the kind.
 pub fn decode_under(octets: &[u8], policies: &Policies) -> Result<Label, SyntaxError> {
-    label(
-        &der::whole(octets, SET, "a security label (SET)")?,
-        Some(policies),
-    )
+    let set = der::whole(octets, SET, "a security label (SET)")?;
+    label(&set, |oid| policies.get(oid))
+}
+
+/// As [`decode_under`] with one policy; a label of another policy has no enumerated MISSI tags then.
+pub(super) fn decode_for(octets: &[u8], policy: &Policy) -> Result<Label, SyntaxError> {
+    let set = der::whole(octets, SET, "a security label (SET)")?;
+    label(&set, |oid| (policy.oid == *oid).then_some(policy))
 }
 
 /// As [`decode_under`], and accepts lengths that BER allows and DER does not (RFC 7444 has labels so).
@@ -92,7 +98,7 @@ fn write(
     // X.690 §10.3: the components of a SET stand in the order of their tags:
     // INTEGER 2, OBJECT IDENTIFIER 6, UTF8String 12, SET 17, PrintableString 19.
     if let Some(classification) = label.classification {
-        parts.push(der::integer(classification));
+        parts.push(der::integer(classification.into()));
     }
     parts.push(der::element(OBJECT_IDENTIFIER, policy.as_bytes()));
     if let Some(PrivacyMark::Utf8(text)) = &label.privacy_mark {
@@ -126,7 +132,7 @@ pub fn decode_equivalent_labels(octets: &[u8]) -> Result<Vec<Label>, SyntaxError
         let element = reader
             .next("a security label")?
             .expect(SET, "a security label (SET)")?;
-        let label = label(&element, None)?;
+        let label = label(&element, |_| None)?;
         let policy = label
             .policy
             .ok_or(SyntaxProblem::Missing("the policy identifier").at(element.start))?;
@@ -152,47 +158,81 @@ pub fn encode_equivalent_labels(labels: &[Label]) -> Result<Vec<u8>, SyntaxError
     Ok(octets)
 }
 
-fn label(set: &Element<'_>, policies: Option<&Policies>) -> Result<Label, SyntaxError> {
-    let mut label = Label::default();
-    let mut categories = None;
+/// The components of a label where they stand in its octets; the categories are not yet read.
+pub(super) struct Components<'a> {
+    pub(super) classification: Option<u64>,
+    pub(super) policy: Option<Element<'a>>,
+    mark: Option<(u8, &'a str)>,
+    pub(super) categories: Option<Element<'a>>,
+}
+
+/// Finds the components of the label that fills all octets.
+pub(super) fn components(octets: &[u8]) -> Result<Components<'_>, SyntaxError> {
+    split(&der::whole(octets, SET, "a security label (SET)")?)
+}
+
+fn split<'a>(set: &Element<'a>) -> Result<Components<'a>, SyntaxError> {
+    let mut found = Components {
+        classification: None,
+        policy: None,
+        mark: None,
+        categories: None,
+    };
     let mut reader = set.inside();
+    if reader.is_empty() {
+        return Err(SyntaxProblem::Missing("every component of the label").at(set.start));
+    }
     while !reader.is_empty() {
         let element = reader.next("a label component")?;
-        let duplicate = |what| Err(SyntaxProblem::DuplicateComponent(what).at(element.start));
-        match element.tag {
+        let (what, twice) = match element.tag {
             INTEGER => {
-                if label.classification.replace(element.integer()?).is_some() {
-                    return duplicate("the classification");
-                }
+                let before = found.classification.replace(element.integer()?);
+                ("the classification", before.is_some())
             }
             OBJECT_IDENTIFIER => {
-                if label.policy.replace(element.object_identifier()?).is_some() {
-                    return duplicate("the policy identifier");
-                }
+                let before = found.policy.replace(element);
+                ("the policy identifier", before.is_some())
             }
             UTF8_STRING | PRINTABLE_STRING => {
-                if label
-                    .privacy_mark
-                    .replace(privacy_mark(&element)?)
-                    .is_some()
-                {
-                    return duplicate("the privacy mark");
-                }
+                let before = found.mark.replace((element.tag, mark_text(&element)?));
+                ("the privacy mark", before.is_some())
             }
             SET => {
-                if categories.replace(element).is_some() {
-                    return duplicate("the set of categories");
-                }
+                let before = found.categories.replace(element);
+                ("the set of categories", before.is_some())
             }
             found => {
                 let expected = "policy, classification, privacy mark or categories";
                 return Err(SyntaxProblem::UnexpectedTag { expected, found }.at(element.start));
             }
+        };
+        if twice {
+            return Err(SyntaxProblem::DuplicateComponent(what).at(element.start));
         }
     }
+    Ok(found)
+}
+
+fn label<'p>(
+    set: &Element<'_>,
+    policy_of: impl Fn(&ObjectIdentifier) -> Option<&'p Policy>,
+) -> Result<Label, SyntaxError> {
+    let found = split(set)?;
+    let mut label = Label {
+        policy: match found.policy {
+            Some(element) => Some(element.object_identifier()?),
+            None => None,
+        },
+        classification: found.classification,
+        privacy_mark: found.mark.map(|(tag, text)| match tag {
+            UTF8_STRING => PrivacyMark::Utf8(text.to_owned()),
+            _ => PrivacyMark::Printable(text.to_owned()),
+        }),
+        ..Label::default()
+    };
     // Last, because the policy may stand after them.
-    if let Some(element) = categories {
-        let policy = label.policy.and_then(|oid| policies?.get(&oid));
+    if let Some(element) = found.categories {
+        let policy = label.policy.and_then(|oid| policy_of(&oid));
         let kind_of = |tag_set: &ObjectIdentifier| -> Option<Kind> {
             policy.and_then(|policy| policy.enumerated_kind(tag_set))
         };
@@ -208,22 +248,17 @@ fn label(set: &Element<'_>, policies: Option<&Policies>) -> Result<Label, Syntax
         }
         label.categories = found.categories;
     }
-    if label == Label::default() {
-        return Err(SyntaxProblem::Missing("every component of the label").at(set.start));
-    }
     Ok(label)
 }
 
-fn privacy_mark(element: &Element<'_>) -> Result<PrivacyMark, SyntaxError> {
+fn mark_text<'a>(element: &Element<'a>) -> Result<&'a str, SyntaxError> {
     let wrong = || SyntaxProblem::PrivacyMark.at(element.content_start);
     let text = std::str::from_utf8(element.content).map_err(|_| wrong())?;
-    if element.tag == UTF8_STRING && !text.is_empty() {
-        return Ok(PrivacyMark::Utf8(text.to_owned()));
-    }
-    if element.tag == PRINTABLE_STRING && is_printable_mark(element.content) {
-        return Ok(PrivacyMark::Printable(text.to_owned()));
-    }
-    Err(wrong())
+    let fits = match element.tag {
+        UTF8_STRING => !text.is_empty(),
+        _ => is_printable_mark(element.content),
+    };
+    if fits { Ok(text) } else { Err(wrong()) }
 }
 
 // X.680 §41.4: the characters of PrintableString. RFC 2634 §3.2: 1 to 128 of them.
@@ -275,7 +310,7 @@ mod tests {
             if kind != Kind::InformativeSet {
                 label
                     .categories
-                    .insert(tag_set, kind, u64::try_from(position).unwrap() * 100);
+                    .insert(tag_set, kind, u128::try_from(position).unwrap() * 100);
             }
         }
         assert_eq!(decode_der(&encode(&label).unwrap()).unwrap(), label);

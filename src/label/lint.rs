@@ -269,7 +269,7 @@ impl<'a> Work<'a> {
     /// Codes and names that mean two things within one tag set.
     fn codes(&mut self) {
         let policy = self.policy;
-        let mut values: BTreeMap<(usize, u64), &PolicyCategory> = BTreeMap::new();
+        let mut values: BTreeMap<(usize, u128), &PolicyCategory> = BTreeMap::new();
         let mut names: BTreeMap<(usize, String), &PolicyCategory> = BTreeMap::new();
         let mut enumerated: BTreeMap<usize, Kind> = BTreeMap::new();
         for id in search::carried(policy) {

@@ -443,7 +443,7 @@ fn loss(policy: &Policy, went: &Label, came: &Label) -> Loss {
     if height(came) < height(went) || restrictive_lost || group_lost {
         return Loss::Weaker;
     }
-    let relevant = |label: &Label| -> Vec<(ObjectIdentifier, Kind, BTreeSet<u64>)> {
+    let relevant = |label: &Label| -> Vec<(ObjectIdentifier, Kind, BTreeSet<u128>)> {
         let entries = label.categories.iter();
         entries
             .filter(|entry| !entry.kind.is_informative())

@@ -39,22 +39,22 @@ pub(super) fn label_tags(
     let mut tags = Tags::default();
     for_each_set(value, |tag_set, tag| {
         let (kind, values) = match tag.tag {
-            0xa1 => (Kind::Restrictive, tags.leveled(&tag, BIT_STRING)?.bits()?),
+            0xa1 => (Kind::Restrictive, tags.leveled(&tag, BIT_STRING)?.values()?),
             0xa2 => (
                 enumerated(&tag_set, &tag, kind_of)?,
-                tags.leveled(&tag, SET)?.integers()?,
+                tags.leveled(&tag, SET)?.values()?,
             ),
-            0xa6 => (Kind::Permissive, tags.leveled(&tag, BIT_STRING)?.bits()?),
+            0xa6 => (Kind::Permissive, tags.leveled(&tag, BIT_STRING)?.values()?),
             // EXPLICIT: the tag wraps a whole BIT STRING or SET OF INTEGER.
             0xa7 => {
                 let mut inside = tag.inside();
                 let form = inside.next("the free form")?;
                 inside.finish()?;
                 match form.tag {
-                    BIT_STRING => (Kind::Informative, form.bits()?),
+                    BIT_STRING => (Kind::Informative, form.values()?),
                     _ => {
                         let form = form.expect(SET, "a bit string or a set of integers")?;
-                        (Kind::InformativeSet, form.integers()?)
+                        (Kind::InformativeSet, form.values()?)
                     }
                 }
             }
@@ -80,9 +80,12 @@ pub(super) fn privileges(
     let mut categories = Categories::default();
     for_each_set(value, |tag_set, tag| {
         let (kind, values) = match tag.tag {
-            0x81 => (Kind::Restrictive, tag.bits()?),
-            0xa2 => (enumerated(&tag_set, &tag, kind_of)?, tag.integers()?),
-            0x86 => (Kind::Permissive, tag.bits()?),
+            0x81 => (Kind::Restrictive, tag.tagged(BIT_STRING).values()?),
+            0xa2 => (
+                enumerated(&tag_set, &tag, kind_of)?,
+                tag.tagged(SET).values()?,
+            ),
+            0x86 => (Kind::Permissive, tag.tagged(BIT_STRING).values()?),
             found => {
                 let expected = "a privilege [1], [2] or [6]";
                 return Err(SyntaxProblem::UnexpectedTag { expected, found }.at(tag.start));
@@ -109,7 +112,7 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>, SyntaxError> {
     let mut sets: BTreeMap<ObjectIdentifier, Vec<Vec<u8>>> = BTreeMap::new();
     for entry in categories {
-        let bits = || der::bit_content(&entry.values);
+        let bits = || der::bit_content(entry.values.iter().copied());
         let set = |tag| der::set_of(tag, der::integers(&entry.values));
         // Restrictive or permissive is not on the wire: the policy must leave no doubt.
         if matches!(
@@ -222,7 +225,7 @@ fn insert(
     categories: &mut Categories,
     tag_set: ObjectIdentifier,
     kind: Kind,
-    values: BTreeSet<u64>,
+    values: BTreeSet<u128>,
 ) {
     for value in values {
         categories.insert(tag_set, kind, value);

@@ -62,7 +62,7 @@ pub struct Policy {
     pub(super) class_marking: MarkingRules,
     pub(super) warnings: Vec<Warning>,
     pub(super) class_by_value: HashMap<u64, ClassId>,
-    pub(super) category_by_value: HashMap<(ObjectIdentifier, Kind, u64), CategoryId>,
+    pub(super) category_by_value: HashMap<(ObjectIdentifier, Kind, u128), CategoryId>,
     pub(super) masks: Masks,
 }
 
@@ -147,7 +147,7 @@ impl Policy {
         &self,
         tag_set: &ObjectIdentifier,
         kind: Kind,
-        value: u64,
+        value: u128,
     ) -> Option<(&str, Option<&str>, &str)> {
         let category = self.category(self.category_id(tag_set, kind, value)?)?;
         let tag = self.tag(category.tag)?;
@@ -192,7 +192,7 @@ impl Policy {
         &self,
         tag_set: &ObjectIdentifier,
         kind: Kind,
-        value: u64,
+        value: u128,
     ) -> Option<CategoryId> {
         self.category_by_value
             .get(&(*tag_set, kind.meaning(), value))
@@ -361,7 +361,7 @@ pub(super) struct PolicyCategory {
     pub(super) tag: TagId,
     pub(super) name: String,
     /// `None` for a value that the user types: it has no binary form.
-    pub(super) value: Option<u64>,
+    pub(super) value: Option<u128>,
     pub(super) obsolete: bool,
     pub(super) window: Window,
     pub(super) required_class: Option<ClassId>,
@@ -462,7 +462,7 @@ pub(super) enum Becomes {
     Category {
         tag_set: ObjectIdentifier,
         kind: Kind,
-        value: u64,
+        value: u128,
     },
     Nothing,
 }
@@ -485,5 +485,5 @@ pub(super) struct RemoteRequirement {
 pub(super) struct RemoteGroup {
     pub(super) tag_set: String,
     pub(super) kind: Kind,
-    pub(super) value: Option<u64>,
+    pub(super) value: Option<u128>,
 }

@@ -122,7 +122,7 @@ pub(super) fn label_of(
 /// The policy's own numbers of the label's categories.
 pub(super) fn categories_of(policy: &Policy, label: &Label) -> BTreeSet<CategoryId> {
     let values = label.categories.iter().flat_map(|entry| {
-        let known = |value: &u64| policy.category_id(&entry.tag_set, entry.kind, *value);
+        let known = |value: &u128| policy.category_id(&entry.tag_set, entry.kind, *value);
         entry.values.iter().filter_map(known)
     });
     values.collect()
@@ -217,7 +217,7 @@ pub(super) fn labels(policy: &Policy, moments: &[Timestamp]) -> Labels {
     found
 }
 
-fn wire(policy: &Policy, id: CategoryId) -> Option<(const_oid::ObjectIdentifier, Kind, u64)> {
+fn wire(policy: &Policy, id: CategoryId) -> Option<(const_oid::ObjectIdentifier, Kind, u128)> {
     let category = policy.category(id)?;
     let tag = policy.tag(category.tag)?;
     let set = policy.tag_sets.get(tag.set)?;

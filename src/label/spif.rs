@@ -11,7 +11,9 @@ use super::policy::{
     Becomes, CategoryEquivalence, CategoryId, Class, ClassEquivalence, ClassId, EquivalentPolicy,
     Policy, PolicyCategory, PolicyError, PolicyMark, SetEquivalence, Tag, TagId, TagSet, Warning,
 };
-use super::spif_fields::{Fields, integer, number, object_identifier, only_text, unexpected};
+use super::spif_fields::{
+    Fields, integer, number, object_identifier, only_text, unexpected, wide_number,
+};
 use super::spif_head::{check_root, head};
 use super::spif_items::{
     DraftGroup, DraftRequirement, children, group, marking_data, no_children, qualifiers,
@@ -228,7 +230,7 @@ impl Draft {
         }
         let mut class = Class {
             name: fields.name()?,
-            value: fields.value()?,
+            value: fields.class_value()?,
             hierarchy: fields.parse_required("hierarchy", "a whole number", integer)?,
             color,
             foreground,
@@ -248,7 +250,7 @@ impl Draft {
                 "equivalentClassification" => {
                     let fields = Fields::of(child);
                     let policy = self.policy_ref(&fields)?;
-                    let (value, applied) = (fields.value()?, fields.applied()?);
+                    let (value, applied) = (fields.class_value()?, fields.applied()?);
                     fields.finish()?;
                     let required = remote_requirements(child)?;
                     let place = child.place;
@@ -408,9 +410,9 @@ impl Draft {
             return Err(Problem::new(fields.place("userInput"), text));
         }
         let value = if typed.is_some() || kind.is_none() {
-            fields.text("lacv").and_then(number)
+            fields.text("lacv").and_then(wide_number)
         } else {
-            Some(fields.value()?)
+            Some(fields.category_value()?)
         };
         let mut category = PolicyCategory {
             tag,
@@ -479,7 +481,7 @@ impl Draft {
             Becomes::Category {
                 tag_set: fields.oid("tagSetId")?,
                 kind,
-                value: fields.value()?,
+                value: fields.category_value()?,
             }
         };
         fields.finish()?;

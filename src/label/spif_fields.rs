@@ -97,13 +97,17 @@ impl<'a> Fields<'a> {
         )
     }
 
-    /// A label-and-certificate value.
-    pub(super) fn value(&self) -> Result<u64, Problem> {
-        self.parse_required(
-            "lacv",
-            "a whole number from 0 to 18446744073709551615",
-            number,
-        )
+    /// The label-and-certificate value of a classification.
+    pub(super) fn class_value(&self) -> Result<u64, Problem> {
+        let expected = "a whole number of at most 64 bits, which is more than labels (RFC 2634: up to \
+            256) and clearances (a bit position) can carry";
+        self.parse_required("lacv", expected, number)
+    }
+
+    /// The label-and-certificate value of a category.
+    pub(super) fn category_value(&self) -> Result<u128, Problem> {
+        let expected = "a whole number of at most 128 bits";
+        self.parse_required("lacv", expected, wide_number)
     }
 
     pub(super) fn boolean(&self, name: &'static str) -> Result<bool, Problem> {
@@ -235,8 +239,13 @@ pub(super) fn unexpected(child: &Node, parent: &str, allowed: &str) -> Problem {
     Problem::new(child.place, text)
 }
 
-/// Decimal digits; leading zeros are legal ("008" is 8).
+/// As [`wide_number`], of at most 64 bits.
 pub(super) fn number(text: &str) -> Option<u64> {
+    wide_number(text)?.try_into().ok()
+}
+
+/// Decimal digits; leading zeros are legal ("008" is 8). At most 128 bits.
+pub(super) fn wide_number(text: &str) -> Option<u128> {
     let text = text.trim();
     let digits = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
     if digits { text.parse().ok() } else { None }

@@ -6,7 +6,7 @@
 use super::marking::{self, Location, MarkingData, Qualifier, Role};
 use super::policy::{Operation, RemoteGroup, RemoteRequirement, Warning};
 use super::spif::Schema;
-use super::spif_fields::{Fields, number, only_text, unexpected};
+use super::spif_fields::{Fields, only_text, unexpected, wide_number};
 use super::value::Kind;
 use super::xml::{Node, Place, Problem};
 
@@ -20,7 +20,7 @@ pub(super) struct DraftGroup {
     pub(super) tag_set: String,
     pub(super) kind: Kind,
     /// `None`: every category of the tag set and kind.
-    pub(super) value: Option<u64>,
+    pub(super) value: Option<u128>,
     pub(super) place: Place,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn group(node: &Node) -> Result<DraftGroup, Problem> {
         let text = "a group of tagType=\"notApplicable\" can never match";
         return Err(Problem::new(fields.place("tagType"), text));
     };
-    let value = fields.parse("lacv", "a whole number", number)?;
+    let value = fields.parse("lacv", "a whole number", wide_number)?;
     let all = fields.boolean("all")?;
     if value.is_some() && all {
         return Err(Problem::new(

@@ -174,7 +174,7 @@ fn index(policy: &mut Policy) -> Result<(), Problem> {
         let Some(value) = category.value else {
             continue;
         };
-        if kind.is_bit_map() && value > BIT_LIMIT {
+        if kind.is_bit_map() && value > u128::from(BIT_LIMIT) {
             let text = format!("the lacv {value} is above {BIT_LIMIT}, the highest bit position");
             return Err(Problem::new(category.place, text));
         }

@@ -16,6 +16,9 @@ pub struct Label {
     /// The policy that gives the numbers their meaning. A label without one can only be denied.
     pub policy: Option<ObjectIdentifier>,
     /// The number (lacv) of the classification. A label without one can only be denied.
+    ///
+    /// 64 bits: RFC 2634 §3.2 (with X.411) ends at 256, and RFC 5755 §4.4.6 grants a classification by its
+    /// bit position, so that no clearance can name a number that needs more.
     pub classification: Option<u64>,
     /// Text for people. Never used for access (RFC 2634 §3.3.3).
     pub privacy_mark: Option<PrivacyMark>,
@@ -141,8 +144,8 @@ pub struct Category {
     pub tag_set: ObjectIdentifier,
     /// The wire kind.
     pub kind: Kind,
-    /// The numbers (lacv).
-    pub values: BTreeSet<u64>,
+    /// The numbers (lacv). X.841 gives them no bound; 128 bits are kept exactly.
+    pub values: BTreeSet<u128>,
 }
 
 impl Category {
@@ -150,7 +153,7 @@ impl Category {
     pub fn new(
         tag_set: ObjectIdentifier,
         kind: Kind,
-        values: impl IntoIterator<Item = u64>,
+        values: impl IntoIterator<Item = u128>,
     ) -> Self {
         Self {
             tag_set,
@@ -194,7 +197,7 @@ impl Categories {
     }
 
     /// Adds one value, making the entry when it is the first.
-    pub fn insert(&mut self, tag_set: ObjectIdentifier, kind: Kind, value: u64) {
+    pub fn insert(&mut self, tag_set: ObjectIdentifier, kind: Kind, value: u128) {
         match self.position(&tag_set, kind) {
             Ok(at) => {
                 if let Some(entry) = self.0.get_mut(at) {
@@ -206,13 +209,13 @@ impl Categories {
     }
 
     /// The values of this tag set and kind, if any.
-    pub fn values(&self, tag_set: &ObjectIdentifier, kind: Kind) -> Option<&BTreeSet<u64>> {
+    pub fn values(&self, tag_set: &ObjectIdentifier, kind: Kind) -> Option<&BTreeSet<u128>> {
         let at = self.position(tag_set, kind).ok()?;
         self.0.get(at).map(|category| &category.values)
     }
 
     /// True when exactly this value is there.
-    pub fn contains(&self, tag_set: &ObjectIdentifier, kind: Kind, value: u64) -> bool {
+    pub fn contains(&self, tag_set: &ObjectIdentifier, kind: Kind, value: u128) -> bool {
         self.values(tag_set, kind)
             .is_some_and(|values| values.contains(&value))
     }

@@ -143,7 +143,7 @@ fn every_label_against_every_clearance() {
         let policy = Policy::from_spif_strictly(xml.as_bytes(), "tiny").unwrap();
         // Six bits of values, two of classes.
         let values = |bits: u32, tag: usize| {
-            (0..2u64).filter(move |value| bits >> (tag * 2) >> value & 1 == 1)
+            (0..2u128).filter(move |value| bits >> (tag * 2) >> value & 1 == 1)
         };
         for label_bits in 0..64u32 {
             for class in 1..=2u64 {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use ravelin::label::{
-    Categories, Category, Clearance, Direction, Kind, Label, ObjectIdentifier, Policy, authorize,
-    clearance, compiled, ess, translate,
+    Categories, Category, Clearance, Direction, Kind, Label, ObjectIdentifier, Policies, Policy,
+    authorize, clearance, compiled, ess, translate,
     validity::{self, Mode},
 };
 
@@ -17,7 +17,7 @@ struct Little {
     /// Kind, and the class that each of the values 0, 1, 2 may not stand with.
     tags: Vec<(Kind, [Option<u64>; 3])>,
     /// Value 0 of the first tag needs (all, any) or excludes some value of another tag.
-    rule: Option<(&'static str, usize, u64)>,
+    rule: Option<(&'static str, usize, u128)>,
 }
 
 fn set_oid(tag: usize) -> ObjectIdentifier {
@@ -84,7 +84,7 @@ impl Little {
     /// Straight from the reference: validity, then access, over sets of triples.
     fn permits(&self, label: &Label, clearance: &Clearance) -> bool {
         let own = oid("1.3.6.1.4.1.32473.7");
-        let triples = |categories: &Categories| -> BTreeSet<(ObjectIdentifier, Kind, u64)> {
+        let triples = |categories: &Categories| -> BTreeSet<(ObjectIdentifier, Kind, u128)> {
             let each = |category: &Category| -> Vec<_> {
                 category
                     .values
@@ -95,7 +95,7 @@ impl Little {
             categories.iter().flat_map(each).collect()
         };
         let (asked, held) = (triples(&label.categories), triples(&clearance.categories));
-        let known = |triple: &(ObjectIdentifier, Kind, u64)| {
+        let known = |triple: &(ObjectIdentifier, Kind, u128)| {
             (0..self.tags.len())
                 .any(|at| set_oid(at) == triple.0 && self.tags[at].0 == triple.1 && triple.2 < 3)
         };
@@ -106,7 +106,7 @@ impl Little {
             return false;
         }
         for (at, (kind, excluded)) in self.tags.iter().enumerate() {
-            for (value, class_out) in (0u64..).zip(excluded) {
+            for (value, class_out) in (0u128..).zip(excluded) {
                 if asked.contains(&(set_oid(at), *kind, value)) && *class_out == Some(class) {
                     return false;
                 }
@@ -123,7 +123,7 @@ impl Little {
             return false;
         }
         self.tags.iter().enumerate().all(|(at, (kind, _))| {
-            let of_tag = |triple: &&(ObjectIdentifier, Kind, u64)| triple.0 == set_oid(at);
+            let of_tag = |triple: &&(ObjectIdentifier, Kind, u128)| triple.0 == set_oid(at);
             let mine: BTreeSet<_> = asked.iter().filter(of_tag).collect();
             if kind.is_restrictive() {
                 mine.iter().all(|triple| held.contains(*triple))
@@ -142,7 +142,7 @@ fn little() -> impl Strategy<Value = Little> {
     let rule = (
         prop::sample::select(vec!["excludes", "all", "oneOrMore", "onlyOne"]),
         any::<prop::sample::Index>(),
-        0u64..3,
+        0u128..3,
     );
     (
         prop::collection::vec((kind, excluded), 1..5),
@@ -163,7 +163,7 @@ fn some_categories(tags: Vec<Kind>, share: f64, odd: f64) -> impl Strategy<Value
     (values, prop::bool::weighted(odd)).prop_map(move |(values, odd)| {
         let mut categories = Categories::default();
         for (at, values) in values.iter().enumerate() {
-            for (value, _) in (0u64..).zip(values).filter(|(_, chosen)| **chosen) {
+            for (value, _) in (0u128..).zip(values).filter(|(_, chosen)| **chosen) {
                 categories.insert(set_oid(at), tags[at], value);
             }
         }
@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn more_restriction_never_gains((mut little, label, holder, _) in scene(), tag in any::<prop::sample::Index>(), value in 0u64..3) {
+    fn more_restriction_never_gains((mut little, label, holder, _) in scene(), tag in any::<prop::sample::Index>(), value in 0u128..3) {
         // A rule that demands a value makes a label valid by adding it; that is not about access.
         little.rule = None;
         let policy = Policy::from_spif(little.xml().as_bytes(), "little").unwrap();
@@ -258,10 +258,10 @@ proptest! {
     #[test]
     fn translation_keeps_the_meaning(
         class in 1u64..=6,
-        rel in prop::collection::btree_set(1u64..=3, 0..4),
-        code in prop::collection::btree_set(0u64..=1, 0..3),
-        hand in prop::collection::btree_set(0u64..=1, 0..3),
-        holder_rel in prop::collection::btree_set(1u64..=3, 0..4),
+        rel in prop::collection::btree_set(1u128..=3, 0..4),
+        code in prop::collection::btree_set(0u128..=1, 0..3),
+        hand in prop::collection::btree_set(0u128..=1, 0..3),
+        holder_rel in prop::collection::btree_set(1u128..=3, 0..4),
         holder_code in prop::bool::ANY,
         top in 0u64..=4,
     ) {
@@ -313,15 +313,41 @@ proptest! {
     }
 
     #[test]
-    fn labels_survive_their_octets((little, mut label, holder, _) in scene(), big in any::<u64>(), mark in prop::option::of("[A-Za-z0-9 ()+,./:=?-]{1,128}")) {
+    fn labels_survive_their_octets((little, mut label, holder, _) in scene(), big in any::<u64>(), (wide, value) in any::<(bool, u128)>(), mark in prop::option::of("[A-Za-z0-9 ()+,./:=?-]{1,128}")) {
         use ravelin::label::PrivacyMark;
         let _ = little;
         label.classification = Some(big);
         label.privacy_mark = mark.map(PrivacyMark::Printable);
+        if wide {
+            label.categories.insert(set_oid(9), Kind::EnumeratedPermissive, value);
+        }
         let octets = ess::encode(&label).unwrap();
         prop_assert_eq!(&ess::decode_der(&octets).unwrap(), &label);
         let octets = clearance::encode(&holder).unwrap();
         prop_assert_eq!(clearance::decode(&octets).unwrap(), holder);
+    }
+
+    #[test]
+    fn octets_straight_to_masks_are_decided_like_the_label((little, label, small, large) in scene(), to in any::<u8>(), place in any::<prop::sample::Index>()) {
+        let policy = Policy::from_spif(little.xml().as_bytes(), "little").unwrap();
+        let octets = ess::encode(&label).unwrap();
+        let mut near = octets.clone();
+        let place = place.index(near.len());
+        near[place] = to;
+        // MISSI octets too, where the policy settles the kinds.
+        let missi = ess::encode_missi(&policy, &label).unwrap_or_default();
+        for octets in [octets, near, missi] {
+            let policies = Policies::new(vec![policy.clone()]).unwrap();
+            let (short, long) = (compiled::read(&policy, &octets), ess::decode_under(&octets, &policies));
+            for holder in [&small, &large] {
+                let held = compiled::clearance(&policy, holder);
+                let verdict = |label: &compiled::CompiledLabel| compiled::decide(&policy, label, &held, at());
+                let long = long.as_ref().ok().map(|label| verdict(&compiled::label(&policy, label)));
+                let short = short.as_ref().ok().map(verdict);
+                let permits = |verdict| verdict == Some(compiled::Verdict::Permit);
+                prop_assert_eq!(permits(short), permits(long), "{:02x?}", octets);
+            }
+        }
     }
 
     #[test]

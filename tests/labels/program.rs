@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-fn run(arguments: &[&str], input: &[u8]) -> (i32, String) {
+pub fn run(arguments: &[&str], input: &[u8]) -> (i32, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ravelin"))
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

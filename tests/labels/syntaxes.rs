@@ -213,10 +213,10 @@ proptest! {
     #[test]
     fn any_label_is_the_same_in_every_syntax(
         class in 1u64..=5,
-        rel in prop::collection::btree_set(1u64..=3, 0..4),
-        code in prop::collection::btree_set(0u64..=1, 0..3),
-        hand in prop::collection::btree_set(0u64..=1, 0..3),
-        held in prop::collection::btree_set(1u64..=3, 0..4),
+        rel in prop::collection::btree_set(1u128..=3, 0..4),
+        code in prop::collection::btree_set(0u128..=1, 0..3),
+        hand in prop::collection::btree_set(0u128..=1, 0..3),
+        held in prop::collection::btree_set(1u128..=3, 0..4),
     ) {
         use ravelin::label::{Category, Kind, authorize};
         let policies = own_policies();
