@@ -5,6 +5,8 @@
 mod enveloped;
 #[path = "cms_openssl/lab.rs"]
 mod lab;
+#[path = "cms_openssl/parallel.rs"]
+mod parallel;
 #[path = "cms_openssl/signed.rs"]
 mod signed;
 #[path = "cms_openssl/vectors.rs"]

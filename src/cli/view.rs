@@ -390,12 +390,8 @@ impl Seen<'_> {
                         algorithm: oid.map(|oid| match oid {
                             ID_OAEP => "RSA-OAEP".to_owned(),
                             ID_RSA => "RSA PKCS #1 v1.5".to_owned(),
-                            other => KeyDerivation::from_oid(&other).map_or_else(
-                                || other.to_string(),
-                                |KeyDerivation::X963(digest)| {
-                                    format!("ECDH, X9.63 KDF with {}", digest.name())
-                                },
-                            ),
+                            other => KeyDerivation::from_oid(&other)
+                                .map_or_else(|| other.to_string(), KeyDerivation::name),
                         }),
                         identifier: recipient.identifier.clone(),
                     }

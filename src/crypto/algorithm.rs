@@ -60,14 +60,19 @@ pub enum Curve {
 pub enum KeyKind {
     /// A key on a NIST curve.
     Ec(Curve),
+    /// Ed25519, for signatures.
+    Ed25519,
     /// RSA with a modulus of 2048, 3072 or 4096 bits.
     Rsa(u32),
+    /// X25519, for key agreement.
+    X25519,
 }
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const MGF1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.8");
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
 
 /// The identifier of RSA keys (and of a bare "RSA" signature in CMS).
 pub const ID_RSA: ObjectIdentifier = RSA_ENCRYPTION;
@@ -75,6 +80,8 @@ pub const ID_RSA: ObjectIdentifier = RSA_ENCRYPTION;
 pub const ID_EC: ObjectIdentifier = EC_PUBLIC_KEY;
 /// The identifier of Ed25519 keys and signatures.
 pub const ID_ED25519: ObjectIdentifier = ED25519;
+/// The identifier of X25519 keys.
+pub const ID_X25519: ObjectIdentifier = X25519;
 
 impl Digest {
     const ALL: [Self; 4] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
@@ -239,6 +246,13 @@ pub fn rsa_public_key_der(pkcs1: &[u8]) -> Vec<u8> {
     tlv::sequence(&[&algorithm, &tlv::element(0x03, &[&[0], pkcs1])])
 }
 
+/// SubjectPublicKeyInfo in DER of a key whose identifier says all: Ed25519, X25519.
+// RFC 8410 §4: parameters absent.
+pub fn plain_public_key_der(oid: &ObjectIdentifier, key: &[u8]) -> Vec<u8> {
+    let algorithm = tlv::sequence(&[&tlv::oid(oid)]);
+    tlv::sequence(&[&algorithm, &tlv::element(0x03, &[&[0], key])])
+}
+
 fn absent_or_null(parameters: Option<&Any>) -> bool {
     parameters.is_none_or(Any::is_null)
 }
@@ -279,8 +293,12 @@ mod tests {
                 Digest::from_algorithm(&parse(&digest.algorithm_der())),
                 Ok(digest)
             );
-            let derivation = KeyDerivation::X963(digest);
+        }
+        for derivation in KeyDerivation::ALL {
             assert_eq!(KeyDerivation::from_oid(&derivation.oid()), Some(derivation));
+        }
+        for wrap in KeyWrap::ALL {
+            assert_eq!(KeyWrap::from_oid(&wrap.oid()), Some(wrap));
         }
     }
 

@@ -1,42 +1,39 @@
 //! The default provider: aws-lc-rs for nearly all, RustCrypto for what it leaves out.
 //!
 //! Promises: private-key operations never leave aws-lc-rs. The second provider stands in only for
-//! GCM tags shorter than 16 octets, 192-bit key wrap, and verifying PSS with an unusual salt.
+//! 192-bit key wrap, and for verifying what is old: PSS with an unusual salt, ECDSA with SHA-1, RSA
+//! keys of 1024 to 2047 bits where the caller asks for these.
 //! Refuses: RSA below 2048 bits, hybrid points, nonces other than 12 octets.
 //! Standards: as [`super::provider`].
 
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
+use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521, X25519};
 use aws_lc_rs::cipher::{
     AES_128, AES_192, AES_256, DecryptingKey, DecryptionContext, EncryptionContext,
     PaddedBlockEncryptingKey, UnboundCipherKey,
 };
-use aws_lc_rs::encoding::{AsBigEndian, AsDer, EcPublicKeyUncompressedBin, Pkcs8V1Der};
-use aws_lc_rs::key_wrap::{self, AesBlockCipher, KeyEncryptionKey, KeyWrap as _};
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyUncompressedBin};
+use aws_lc_rs::key_wrap::{
+    self, AesBlockCipher, KeyEncryptionKey, KeyWrap as _, KeyWrapPadded as _,
+};
 use aws_lc_rs::rsa::{
-    self, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384,
-    OAEP_SHA512_MGF1SHA512, OaepAlgorithm, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
-    PrivateDecryptingKey, PublicEncryptingKey,
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384, OAEP_SHA512_MGF1SHA512,
+    OaepAlgorithm, OaepPublicEncryptingKey, PublicEncryptingKey,
 };
-use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RsaEncoding, UnparsedPublicKey,
-    VerificationAlgorithm,
-};
+use aws_lc_rs::signature::{self, EcdsaSigningAlgorithm, UnparsedPublicKey, VerificationAlgorithm};
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use zeroize::Zeroizing;
 
-use super::algorithm::{
-    ContentCipher, Curve, Digest, ID_EC, ID_RSA, KeyKind, KeyWrap, Mode, SignatureScheme,
-    rsa_public_key_der,
-};
+use super::algorithm::{ContentCipher, Curve, Digest, KeyKind, KeyWrap, Mode, SignatureScheme};
 use super::certificate::PublicKey;
-use super::keys::{PrivateKey, Secret, pkcs8_kind};
+use super::keys::{PrivateKey, Secret};
 use super::padding;
-use super::provider::{BadSignature, CryptoError, GcmSealed, Provider};
+use super::provider::{BadSignature, CryptoError, GCM_TAG, GcmSealed, Provider};
 use super::rust_crypto::RustCrypto;
+
+mod keys;
 
 /// Operations by aws-lc-rs.
 pub struct AwsLc;
@@ -88,6 +85,10 @@ impl Provider for AwsLc {
             PublicKey::from_spki(spki_der).map_err(|_| BadSignature::BadKey("it is malformed"))?;
         let (algorithm, octets): (&'static dyn VerificationAlgorithm, &[u8]) = match (scheme, &key)
         {
+            // aws-lc-rs leaves it out; verification touches no secret.
+            (SignatureScheme::Ecdsa(Digest::Sha1), _) => {
+                return RustCrypto.verify(spki_der, scheme, message, signature);
+            }
             (SignatureScheme::Ecdsa(digest), PublicKey::Ec(curve, point)) => {
                 if !is_plain_point(point) {
                     return Err(BadSignature::BadKey("the point has an unusual form"));
@@ -137,19 +138,32 @@ impl Provider for AwsLc {
         Ok((point.as_ref().to_vec(), secrets))
     }
 
+    fn agree_x25519_each(
+        &self,
+        peer_keys: &[&[u8]],
+    ) -> Result<(Vec<u8>, Vec<Secret>), CryptoError> {
+        let key = agreement::PrivateKey::generate(&X25519).map_err(failed)?;
+        let public = key.compute_public_key().map_err(failed)?;
+        let secrets = peer_keys
+            .iter()
+            .map(|peer| agree_x25519(&key, peer))
+            .collect::<Result<_, _>>()?;
+        Ok((public.as_ref().to_vec(), secrets))
+    }
+
     fn wrap_key(&self, wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
         let Some(cipher) = wrap_cipher(wrap) else {
             return RustCrypto.wrap_key(wrap, kek, key);
         };
-        if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey(
-                "the key-encryption key has the wrong length",
-            ));
+        let kek = wrapping_key(wrap, cipher, kek)?;
+        let mut out = vec![0; key.len().next_multiple_of(8).saturating_add(8)];
+        let wrapped = match wrap.is_padded() {
+            false => kek.wrap(key, &mut out).map(|wrapped| wrapped.len()),
+            true => kek
+                .wrap_with_padding(key, &mut out)
+                .map(|wrapped| wrapped.len()),
         }
-        let mut out = vec![0; key.len().saturating_add(8)];
-        let wrapped = KeyEncryptionKey::new(cipher, kek)
-            .and_then(|kek| kek.wrap(key, &mut out).map(|wrapped| wrapped.len()))
-            .map_err(failed)?;
+        .map_err(failed)?;
         out.truncate(wrapped);
         Ok(out)
     }
@@ -158,15 +172,15 @@ impl Provider for AwsLc {
         let Some(cipher) = wrap_cipher(wrap) else {
             return RustCrypto.unwrap_key(wrap, kek, wrapped);
         };
-        if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey(
-                "the key-encryption key has the wrong length",
-            ));
-        }
+        let kek = wrapping_key(wrap, cipher, kek)?;
         let mut out = Zeroizing::new(vec![0; wrapped.len()]);
-        let length = KeyEncryptionKey::new(cipher, kek)
-            .and_then(|kek| kek.unwrap(wrapped, &mut out).map(|key| key.len()))
-            .map_err(failed)?;
+        let length = match wrap.is_padded() {
+            false => kek.unwrap(wrapped, &mut out).map(|key| key.len()),
+            true => kek
+                .unwrap_with_padding(wrapped, &mut out)
+                .map(|key| key.len()),
+        }
+        .map_err(failed)?;
         let key = out.get(..length).ok_or(CryptoError::Failed)?;
         Ok(Secret::new(key.to_vec()))
     }
@@ -232,9 +246,9 @@ impl Provider for AwsLc {
         ciphertext: &[u8],
         tag: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        if tag.len() != 16 {
-            // RFC 5084 §3.2 allows 12 to 16; aws-lc-rs knows 16 only.
-            return RustCrypto.gcm_open(cipher, key, nonce, associated, ciphertext, tag);
+        // RFC 5084 §3.2 allows 12 to 16; a shorter tag is a weaker one.
+        if tag.len() != GCM_TAG {
+            return Err(CryptoError::Failed);
         }
         let key = LessSafeKey::new(gcm_key(cipher, key)?);
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(failed)?;
@@ -263,60 +277,11 @@ impl Provider for AwsLc {
     }
 
     fn generate_key(&self, kind: KeyKind) -> Result<Arc<dyn PrivateKey>, CryptoError> {
-        match kind {
-            KeyKind::Ec(curve) => {
-                let pair = EcdsaKeyPair::generate(ecdsa_signing(curve)).map_err(failed)?;
-                let pkcs8 = pair.to_pkcs8v1().map_err(failed)?;
-                self.load_key(pkcs8.as_ref())
-            }
-            KeyKind::Rsa(bits) => {
-                let size = match bits {
-                    2048 => rsa::KeySize::Rsa2048,
-                    3072 => rsa::KeySize::Rsa3072,
-                    4096 => rsa::KeySize::Rsa4096,
-                    _ => return Err(CryptoError::Unsupported("RSA keys of this length")),
-                };
-                let pair = rsa::KeyPair::generate(size).map_err(failed)?;
-                let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
-                self.load_key(pkcs8.as_ref())
-            }
-        }
+        keys::generate(kind)
     }
 
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, CryptoError> {
-        let rejected = |_| CryptoError::BadKey("it is malformed, weak or inconsistent");
-        let pkcs8 = Secret::new(pkcs8_der.to_vec());
-        match pkcs8_kind(pkcs8_der)? {
-            (ID_EC, Some(curve)) => {
-                let pair =
-                    EcdsaKeyPair::from_pkcs8(ecdsa_signing(curve), pkcs8_der).map_err(rejected)?;
-                let agreement = agreement::PrivateKey::from_private_key_der(ecdh(curve), pkcs8_der)
-                    .map_err(rejected)?;
-                let spki = curve.public_key_der(pair.public_key().as_ref());
-                Ok(Arc::new(EcKey {
-                    curve,
-                    pair,
-                    agreement,
-                    spki,
-                    pkcs8,
-                }))
-            }
-            (ID_RSA, _) => {
-                let pair = rsa::KeyPair::from_pkcs8(pkcs8_der).map_err(rejected)?;
-                let decrypting = PrivateDecryptingKey::from_pkcs8(pkcs8_der).map_err(rejected)?;
-                let decrypting = OaepPrivateDecryptingKey::new(decrypting).map_err(failed)?;
-                let spki = rsa_public_key_der(pair.public_key().as_ref());
-                Ok(Arc::new(RsaKey {
-                    pair,
-                    decrypting,
-                    spki,
-                    pkcs8,
-                }))
-            }
-            _ => Err(CryptoError::Unsupported(
-                "private keys other than EC and RSA",
-            )),
-        }
+        keys::load(pkcs8_der)
     }
 
     fn pbkdf2(
@@ -337,99 +302,6 @@ impl Provider for AwsLc {
         let mut out = Zeroizing::new(vec![0; length]);
         pbkdf2::derive(algorithm, iterations, salt, password, &mut out);
         Ok(Secret::new(out.to_vec()))
-    }
-}
-
-struct EcKey {
-    curve: Curve,
-    pair: EcdsaKeyPair,
-    agreement: agreement::PrivateKey,
-    spki: Vec<u8>,
-    pkcs8: Secret,
-}
-
-impl PrivateKey for EcKey {
-    fn sign(&self, scheme: &SignatureScheme, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        // One digest for each curve: the one of its strength (RFC 8755 §4 for P-384).
-        if *scheme != SignatureScheme::Ecdsa(self.curve.digest()) {
-            return Err(CryptoError::Unsupported("this scheme with this curve"));
-        }
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), message)
-            .map_err(failed)?;
-        Ok(signature.as_ref().to_vec())
-    }
-
-    fn agree(&self, peer_point: &[u8]) -> Result<Secret, CryptoError> {
-        agree(&self.agreement, self.curve, peer_point)
-    }
-
-    fn decrypt_oaep(&self, _: Digest, _: &[u8]) -> Result<Secret, CryptoError> {
-        Err(CryptoError::BadKey("an EC key does not decrypt"))
-    }
-
-    fn public_spki(&self) -> &[u8] {
-        &self.spki
-    }
-
-    fn pkcs8(&self) -> Option<Secret> {
-        Some(self.pkcs8.clone())
-    }
-}
-
-struct RsaKey {
-    pair: rsa::KeyPair,
-    decrypting: OaepPrivateDecryptingKey,
-    spki: Vec<u8>,
-    pkcs8: Secret,
-}
-
-impl PrivateKey for RsaKey {
-    fn sign(&self, scheme: &SignatureScheme, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let encoding: &'static dyn RsaEncoding = match scheme {
-            SignatureScheme::RsaPkcs1(Digest::Sha256) => &signature::RSA_PKCS1_SHA256,
-            SignatureScheme::RsaPkcs1(Digest::Sha384) => &signature::RSA_PKCS1_SHA384,
-            SignatureScheme::RsaPkcs1(Digest::Sha512) => &signature::RSA_PKCS1_SHA512,
-            SignatureScheme::RsaPss {
-                digest,
-                salt_length,
-            } if *salt_length == digest.length() => match digest {
-                Digest::Sha256 => &signature::RSA_PSS_SHA256,
-                Digest::Sha384 => &signature::RSA_PSS_SHA384,
-                Digest::Sha512 => &signature::RSA_PSS_SHA512,
-                Digest::Sha1 => return Err(CryptoError::Unsupported("signing with SHA-1")),
-            },
-            _ => return Err(CryptoError::Unsupported("this scheme with an RSA key")),
-        };
-        let mut out = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(encoding, &SystemRandom::new(), message, &mut out)
-            .map_err(failed)?;
-        Ok(out)
-    }
-
-    fn agree(&self, _: &[u8]) -> Result<Secret, CryptoError> {
-        Err(CryptoError::BadKey("an RSA key does not agree"))
-    }
-
-    fn decrypt_oaep(&self, digest: Digest, ciphertext: &[u8]) -> Result<Secret, CryptoError> {
-        let mut out = Zeroizing::new(vec![0; self.decrypting.min_output_size()]);
-        let length = self
-            .decrypting
-            .decrypt(oaep(digest), ciphertext, &mut out, None)
-            .map_err(failed)?
-            .len();
-        let secret = out.get(..length).ok_or(CryptoError::Failed)?;
-        Ok(Secret::new(secret.to_vec()))
-    }
-
-    fn public_spki(&self) -> &[u8] {
-        &self.spki
-    }
-
-    fn pkcs8(&self) -> Option<Secret> {
-        Some(self.pkcs8.clone())
     }
 }
 
@@ -509,12 +381,36 @@ fn pss_verification(digest: Digest) -> Option<&'static dyn VerificationAlgorithm
     }
 }
 
+fn agree_x25519(key: &agreement::PrivateKey, peer_key: &[u8]) -> Result<Secret, CryptoError> {
+    if peer_key.len() != 32 {
+        return Err(CryptoError::BadKey("an X25519 key has 32 octets"));
+    }
+    // RFC 7748 §6.1: the library refuses a secret of zeros.
+    let peer = agreement::UnparsedPublicKey::new(&X25519, peer_key);
+    agreement::agree(key, peer, CryptoError::Failed, |shared| {
+        Ok(Secret::new(shared.to_vec()))
+    })
+}
+
 fn wrap_cipher(wrap: KeyWrap) -> Option<&'static AesBlockCipher> {
     match wrap {
-        KeyWrap::Aes128 => Some(&key_wrap::AES_128),
-        KeyWrap::Aes192 => None,
-        KeyWrap::Aes256 => Some(&key_wrap::AES_256),
+        KeyWrap::Aes128 | KeyWrap::Aes128Pad => Some(&key_wrap::AES_128),
+        KeyWrap::Aes192 | KeyWrap::Aes192Pad => None,
+        KeyWrap::Aes256 | KeyWrap::Aes256Pad => Some(&key_wrap::AES_256),
     }
+}
+
+fn wrapping_key(
+    wrap: KeyWrap,
+    cipher: &'static AesBlockCipher,
+    kek: &[u8],
+) -> Result<KeyEncryptionKey<AesBlockCipher>, CryptoError> {
+    if kek.len() != wrap.key_length() {
+        return Err(CryptoError::BadKey(
+            "the key-encryption key has the wrong length",
+        ));
+    }
+    KeyEncryptionKey::new(cipher, kek).map_err(failed)
 }
 
 fn cbc_key(cipher: ContentCipher, key: &[u8]) -> Result<UnboundCipherKey, CryptoError> {

@@ -15,7 +15,7 @@ use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::name::Name;
 
 use super::algorithm::{
-    Curve, Digest, ID_EC, ID_ED25519, ID_RSA, SignatureScheme, UnknownAlgorithm,
+    Curve, Digest, ID_EC, ID_ED25519, ID_RSA, ID_X25519, SignatureScheme, UnknownAlgorithm,
 };
 use super::pem::{self, PemError};
 use super::{provider, tlv};
@@ -119,6 +119,8 @@ pub enum PublicKey {
     },
     /// Something else, or a malformed key of a known kind.
     Other(ObjectIdentifier),
+    /// X25519.
+    X25519(Vec<u8>),
 }
 
 impl PublicKey {
@@ -146,6 +148,9 @@ impl PublicKey {
         if oid == ID_ED25519 && spki.algorithm.parameters.is_none() && key.len() == 32 {
             return Ok(Self::Ed25519(key.to_vec()));
         }
+        if oid == ID_X25519 && spki.algorithm.parameters.is_none() && key.len() == 32 {
+            return Ok(Self::X25519(key.to_vec()));
+        }
         if oid == ID_EC {
             // RFC 5480 §2.1.1: only a named curve.
             let curve = spki
@@ -167,6 +172,7 @@ impl PublicKey {
             Self::Ed25519(_) => "Ed25519".to_owned(),
             Self::Rsa { bits, .. } => format!("RSA {bits} bits"),
             Self::Other(oid) => format!("key of unknown kind {oid}"),
+            Self::X25519(_) => "X25519".to_owned(),
         }
     }
 }

@@ -87,10 +87,16 @@ fn signatures_of_one_are_verified_by_both() {
         SignatureScheme::pss(Digest::Sha384),
         SignatureScheme::pss(Digest::Sha512),
     ];
-    let ec = [SignatureScheme::Ecdsa(Digest::Sha384)];
+    let ec = [
+        SignatureScheme::Ecdsa(Digest::Sha256),
+        SignatureScheme::Ecdsa(Digest::Sha384),
+        SignatureScheme::Ecdsa(Digest::Sha512),
+    ];
     let message = octets(300, 1);
     for (kind, schemes) in [
-        (KeyKind::Ec(Curve::P384), &ec[..]),
+        (KeyKind::Ec(Curve::P256), &ec[..1]),
+        (KeyKind::Ec(Curve::P384), &ec[1..2]),
+        (KeyKind::Ec(Curve::P521), &ec[2..]),
         (KeyKind::Rsa(2048), &rsa[..]),
     ] {
         let keys = twins(kind);
@@ -124,9 +130,16 @@ fn signatures_of_one_are_verified_by_both() {
                 }
             }
         }
+        if let KeyKind::Ec(curve) = kind {
+            let other = match curve {
+                Curve::P384 => SignatureScheme::Ecdsa(Digest::Sha256),
+                _ => SignatureScheme::Ecdsa(Digest::Sha384),
+            };
+            assert!(keys.iter().all(|key| key.sign(&other, &message).is_err()));
+        }
         let wrong_kind = match kind {
-            KeyKind::Ec(_) => rsa[0],
             KeyKind::Rsa(_) => ec[0],
+            _ => rsa[0],
         };
         for (key, one) in keys.iter().zip(BOTH) {
             assert!(key.sign(&wrong_kind, &message).is_err());
@@ -161,69 +174,131 @@ fn an_unusual_salt_is_read() {
     }
 }
 
+/// A digest of another strength than the curve's is read, also one shorter than half the curve, and
+/// SHA-1 as the weakness that it is.
 #[test]
-fn every_curve_signs_and_agrees_in_the_default_provider() {
-    for curve in [Curve::P256, Curve::P384, Curve::P521] {
-        let key = AwsLc.generate_key(KeyKind::Ec(curve)).unwrap();
-        let scheme = SignatureScheme::Ecdsa(curve.digest());
-        let signature = key.sign(&scheme, b"message").unwrap();
-        AwsLc
-            .verify(key.public_spki(), &scheme, b"message", &signature)
+fn ecdsa_with_any_digest_is_read_by_both() {
+    use p384::ecdsa::signature::hazmat::PrehashSigner;
+    for digest in DIGESTS {
+        let hashed = AwsLc.digest(digest, &[b"message"]);
+        let key = AwsLc.generate_key(KeyKind::Ec(Curve::P384)).unwrap();
+        let pkcs8 = key.pkcs8().unwrap();
+        let scalar: p384::SecretKey =
+            pkcs8::DecodePrivateKey::from_pkcs8_der(pkcs8.as_bytes()).unwrap();
+        let mut number = vec![0; 48usize.saturating_sub(hashed.len())];
+        number.extend(&hashed);
+        let signature: p384::ecdsa::DerSignature = p384::ecdsa::SigningKey::from(&scalar)
+            .sign_prehash(&number)
             .unwrap();
-        assert!(
-            AwsLc
-                .verify(key.public_spki(), &scheme, b"massage", &signature)
-                .is_err()
-        );
-        let peer = point(key.public_spki());
-        let (ephemeral, shared) = AwsLc.agree_ephemeral(curve, &peer).unwrap();
-        assert_eq!(shared.len(), curve.field_length());
-        assert!(key.agree(&ephemeral).unwrap().as_bytes() == shared.as_bytes());
+        let scheme = SignatureScheme::Ecdsa(digest);
+        for one in BOTH {
+            let verify = |message: &[u8]| {
+                one.verify(key.public_spki(), &scheme, message, signature.as_bytes())
+            };
+            assert_eq!(verify(b"message"), Ok(()), "{digest:?} {}", one.name());
+            assert_eq!(verify(b"massage"), Err(BadSignature::Invalid));
+        }
+    }
+}
+
+#[test]
+fn shared_secrets_are_equal_and_points_are_checked() {
+    for curve in [Curve::P256, Curve::P384, Curve::P521] {
+        let keys = twins(KeyKind::Ec(curve));
+        let peer = point(keys[0].public_spki());
+        let length = peer.len();
         let other = if curve == Curve::P384 {
             Curve::P256
         } else {
             Curve::P384
         };
-        assert!(AwsLc.agree_ephemeral(other, &peer).is_err());
-        assert!(key.decrypt_oaep(Digest::Sha384, &[0; 256]).is_err());
+        for one in BOTH {
+            let (ephemeral, secrets) = one.agree_ephemeral_each(curve, &[&peer, &peer]).unwrap();
+            assert_eq!((ephemeral.len(), secrets.len()), (length, 2));
+            assert_eq!(secrets[0].len(), curve.field_length());
+            for (key, secret) in keys.iter().zip(&secrets) {
+                assert!(key.agree(&ephemeral).unwrap().as_bytes() == secret.as_bytes());
+            }
+            let (again, _) = one.agree_ephemeral(curve, &peer).unwrap();
+            assert_ne!(ephemeral, again);
+            let mut off_curve = peer.clone();
+            off_curve[length - 1] ^= 1;
+            let mut hybrid = peer.clone();
+            hybrid[0] = 6 | (peer[length - 1] & 1);
+            for bad in [
+                &off_curve[..],
+                &hybrid,
+                &[0],
+                &[],
+                &peer[..length - 1],
+                keys[0].public_spki(),
+            ] {
+                assert!(one.agree_ephemeral(curve, bad).is_err());
+            }
+            assert!(one.agree_ephemeral(other, &peer).is_err());
+        }
+        for key in &keys {
+            assert!(key.agree(&[0]).is_err());
+            assert!(key.agree(keys[0].public_spki()).is_err());
+            assert!(key.decrypt_oaep(Digest::Sha384, &[0; 256]).is_err());
+            assert!(key.decrypt_pkcs1(&[0; 256]).is_err());
+        }
     }
-    let unsupported = RustCrypto.generate_key(KeyKind::Ec(Curve::P256)).err();
-    assert!(matches!(unsupported, Some(CryptoError::Unsupported(_))));
 }
 
+/// What only the default provider does; the other one says so.
 #[test]
-fn shared_secrets_are_equal_and_points_are_checked() {
-    let keys = twins(KeyKind::Ec(Curve::P384));
-    let peer = point(keys[0].public_spki());
-    for one in BOTH {
-        let (ephemeral, secrets) = one
-            .agree_ephemeral_each(Curve::P384, &[&peer, &peer])
-            .unwrap();
-        assert_eq!((ephemeral.len(), secrets.len()), (97, 2));
-        for (key, secret) in keys.iter().zip(&secrets) {
-            assert!(key.agree(&ephemeral).unwrap().as_bytes() == secret.as_bytes());
-        }
-        let (again, _) = one.agree_ephemeral(Curve::P384, &peer).unwrap();
-        assert_ne!(ephemeral, again);
-        let mut off_curve = peer.clone();
-        off_curve[96] ^= 1;
-        let mut hybrid = peer.clone();
-        hybrid[0] = 6 | (peer[96] & 1);
-        for bad in [
-            &off_curve[..],
-            &hybrid,
-            &[0],
-            &[],
-            &peer[..96],
-            keys[0].public_spki(),
-        ] {
-            assert!(one.agree_ephemeral(Curve::P384, bad).is_err());
-        }
+fn the_curves_of_25519_sign_and_agree() {
+    let key = AwsLc.generate_key(KeyKind::Ed25519).unwrap();
+    let signature = key.sign(&SignatureScheme::Ed25519, b"message").unwrap();
+    let verify = |message: &[u8], signature: &[u8]| {
+        AwsLc.verify(
+            key.public_spki(),
+            &SignatureScheme::Ed25519,
+            message,
+            signature,
+        )
+    };
+    assert_eq!(verify(b"message", &signature), Ok(()));
+    assert_eq!(verify(b"massage", &signature), Err(BadSignature::Invalid));
+    let mut bad = signature.clone();
+    bad[40] ^= 1;
+    assert_eq!(verify(b"message", &bad), Err(BadSignature::Invalid));
+    assert!(
+        key.sign(&SignatureScheme::Ecdsa(Digest::Sha384), b"m")
+            .is_err()
+    );
+    assert!(key.agree(&[9; 32]).is_err() && key.decrypt_oaep(Digest::Sha256, b"x").is_err());
+    let pkcs8 = key.pkcs8().unwrap();
+    let again = AwsLc.load_key(pkcs8.as_bytes()).unwrap();
+    assert_eq!(again.public_spki(), key.public_spki());
+
+    let key = AwsLc.generate_key(KeyKind::X25519).unwrap();
+    let public = match PublicKey::from_spki(key.public_spki()).unwrap() {
+        PublicKey::X25519(public) => public,
+        other => panic!("{}", other.name()),
+    };
+    let (ephemeral, secrets) = AwsLc.agree_x25519_each(&[&public, &public]).unwrap();
+    assert_eq!((ephemeral.len(), secrets.len()), (32, 2));
+    assert!(key.agree(&ephemeral).unwrap().as_bytes() == secrets[0].as_bytes());
+    // RFC 7748 §6.1: a point of small order gives zeros, and nothing is agreed.
+    for bad in [&[0; 32][..], &[9; 31], &[]] {
+        assert!(key.agree(bad).is_err());
+        assert!(AwsLc.agree_x25519_each(&[bad]).is_err());
     }
-    for key in &keys {
-        assert!(key.agree(&[0]).is_err());
-        assert!(key.agree(keys[0].public_spki()).is_err());
-    }
+    assert!(key.sign(&SignatureScheme::Ed25519, b"m").is_err());
+    let pkcs8 = key.pkcs8().unwrap();
+    let again = AwsLc.load_key(pkcs8.as_bytes()).unwrap();
+    assert_eq!(again.public_spki(), key.public_spki());
+    let unsupported = |result: Option<CryptoError>| {
+        assert!(
+            matches!(result, Some(CryptoError::Unsupported(_))),
+            "{result:?}"
+        );
+    };
+    unsupported(RustCrypto.load_key(pkcs8.as_bytes()).err());
+    unsupported(RustCrypto.generate_key(KeyKind::Ed25519).err());
+    unsupported(RustCrypto.agree_x25519_each(&[&public]).err());
 }
 
 #[test]
@@ -237,6 +312,19 @@ fn wrapped_keys_are_equal() {
         let wrapped = one.wrap_key(KeyWrap::Aes256, &kek, &key).unwrap();
         assert_eq!(super::certificate::hex(&wrapped), expected);
     }
+    // RFC 5649 §6
+    let kek = hex("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8");
+    let key = hex("c37b7e6492584340bed12207808941155068f738");
+    let expected = hex("138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a");
+    for one in BOTH {
+        let wrap = KeyWrap::Aes192Pad;
+        assert_eq!(one.wrap_key(wrap, &kek, &key).unwrap(), expected);
+        assert_eq!(
+            one.unwrap_key(wrap, &kek, &expected).unwrap().as_bytes(),
+            key
+        );
+    }
+    padded_keys_are_equal();
     for wrap in [KeyWrap::Aes128, KeyWrap::Aes192, KeyWrap::Aes256] {
         let kek = octets(wrap.key_length(), 9);
         for length in [16, 24, 32, 64] {
@@ -270,6 +358,43 @@ fn wrapped_keys_are_equal() {
                     "{length}"
                 );
             }
+        }
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16).unwrap()).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).unwrap())
+        .collect()
+}
+
+fn padded_keys_are_equal() {
+    for wrap in [KeyWrap::Aes128Pad, KeyWrap::Aes192Pad, KeyWrap::Aes256Pad] {
+        let kek = octets(wrap.key_length(), 9);
+        for length in [1, 7, 8, 9, 16, 20, 32, 48] {
+            let key = octets(length, 2);
+            let [left, right] = BOTH.map(|one| one.wrap_key(wrap, &kek, &key).unwrap());
+            assert_eq!(left, right);
+            for one in BOTH {
+                assert_eq!(one.unwrap_key(wrap, &kek, &left).unwrap().as_bytes(), key);
+                for position in [0, left.len() / 2, left.len() - 1] {
+                    let mut bad = left.clone();
+                    bad[position] ^= 1;
+                    let failed = Some(CryptoError::Failed);
+                    assert_eq!(one.unwrap_key(wrap, &kek, &bad).err(), failed);
+                }
+                assert!(one.unwrap_key(wrap, &kek, &left[1..]).is_err());
+                assert!(one.unwrap_key(wrap, &kek[1..], &left).is_err());
+                // A wrap that does not pad is another wrap.
+                let plain = KeyWrap::of_length(wrap.key_length(), false);
+                assert!(one.unwrap_key(plain, &kek, &left).is_err());
+            }
+        }
+        for one in BOTH {
+            assert!(one.wrap_key(wrap, &kek, &[]).is_err());
+            assert!(one.unwrap_key(wrap, &kek, &[0; 8]).is_err());
         }
     }
 }
@@ -340,18 +465,21 @@ fn gcm_agrees(cipher: ContentCipher, key: &[u8], data: &[u8]) {
             one.gcm_open(cipher, key, nonce, associated, data, tag)
                 .map(|plain| plain.to_vec())
         };
-        for length in 12..=16 {
-            let tag = &left.tag[..length];
-            assert_eq!(open(&nonce, b"ad", &left.ciphertext, tag).unwrap(), data);
-            let mut bad = tag.to_vec();
-            bad[length - 1] ^= 1;
-            let failed = Err(CryptoError::Failed);
-            assert_eq!(open(&nonce, b"ad", &left.ciphertext, &bad), failed);
-            assert_eq!(open(&nonce, b"", &left.ciphertext, tag), failed);
-            assert_eq!(open(&[0; 12], b"ad", &left.ciphertext, tag), failed);
-        }
-        for length in [0, 4, 8, 11] {
-            assert!(open(&nonce, b"ad", &left.ciphertext, &left.tag[..length]).is_err());
+        let failed = Err(CryptoError::Failed);
+        assert_eq!(
+            open(&nonce, b"ad", &left.ciphertext, &left.tag).unwrap(),
+            data
+        );
+        let mut bad = left.tag;
+        bad[15] ^= 1;
+        assert_eq!(open(&nonce, b"ad", &left.ciphertext, &bad), failed);
+        assert_eq!(open(&nonce, b"", &left.ciphertext, &left.tag), failed);
+        assert_eq!(open(&[0; 12], b"ad", &left.ciphertext, &left.tag), failed);
+        for length in [0, 4, 8, 11, 12, 15] {
+            assert_eq!(
+                open(&nonce, b"ad", &left.ciphertext, &left.tag[..length]),
+                failed
+            );
         }
         assert!(open(&nonce[1..], b"ad", &left.ciphertext, &left.tag).is_err());
         assert!(one.gcm_seal(cipher, key, &nonce[1..], b"", data).is_err());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use der::asn1::{AnyRef, ObjectIdentifier};
-use der::{Decode, Reader, SliceReader};
+use der::{Decode, Reader, SliceReader, Tagged};
 use zeroize::Zeroizing;
 
 use super::algorithm::{Curve, Digest, ID_EC, ID_RSA, SignatureScheme};
@@ -62,6 +62,12 @@ pub trait PrivateKey: Send + Sync {
 
     /// RSAES-OAEP with `digest` for hash and mask, no label. Every failure is the same.
     fn decrypt_oaep(&self, digest: Digest, ciphertext: &[u8]) -> Result<Secret, CryptoError>;
+
+    /// RSAES-PKCS1-v1_5. Whoever calls this must go on alike whether it failed or not (RFC 3218
+    /// section 2.3). A key that does not do it says so.
+    fn decrypt_pkcs1(&self, _ciphertext: &[u8]) -> Result<Secret, CryptoError> {
+        Err(CryptoError::Unsupported("PKCS #1 v1.5 with this key"))
+    }
 
     /// SubjectPublicKeyInfo in DER.
     fn public_spki(&self) -> &[u8];
@@ -147,8 +153,10 @@ impl Identity {
         let scheme = match certificate.public_key() {
             PublicKey::Ec(curve, _) => SignatureScheme::Ecdsa(curve.digest()),
             PublicKey::Rsa { .. } => SignatureScheme::pss(Digest::Sha384),
-            PublicKey::Ed25519(_) | PublicKey::Other(_) => {
-                return Err(CryptoError::Unsupported("private keys other than EC and RSA").into());
+            // An X25519 key signs nothing: the scheme is refused by the key itself.
+            PublicKey::Ed25519(_) | PublicKey::X25519(_) => SignatureScheme::Ed25519,
+            PublicKey::Other(_) => {
+                return Err(CryptoError::Unsupported("private keys of this kind").into());
             }
         };
         Ok(Self {
@@ -214,8 +222,8 @@ impl Identity {
         &self.chain
     }
 
-    /// How this identity signs unless told otherwise: ECDSA with the curve's digest, or PSS with
-    /// SHA-384.
+    /// How this identity signs unless told otherwise: ECDSA with the curve's digest, PSS with
+    /// SHA-384, or Ed25519.
     pub fn default_scheme(&self) -> SignatureScheme {
         self.scheme
     }
@@ -278,6 +286,24 @@ pub(crate) fn pkcs8_kind(der: &[u8]) -> Result<(ObjectIdentifier, Option<Curve>)
         .and_then(|any| any.decode_as::<ObjectIdentifier>().ok())
         .and_then(|oid| Curve::from_oid(&oid));
     Ok((key.algorithm.oid, curve))
+}
+
+/// PKCS #8 around the raw key of an algorithm that RFC 8410 names.
+// RFC 8410 §7: an OCTET STRING inside the OCTET STRING.
+pub(crate) fn plain_pkcs8(oid: &ObjectIdentifier, key: &[u8]) -> Zeroizing<Vec<u8>> {
+    let inner = Zeroizing::new(tlv::element(tlv::OCTET_STRING, &[key]));
+    wrap_pkcs8(&tlv::sequence(&[&tlv::oid(oid)]), &inner)
+}
+
+/// The raw key in what [`plain_pkcs8`] or another program wrote.
+pub(crate) fn plain_pkcs8_key(der: &[u8]) -> Result<Secret, CryptoError> {
+    let key = pkcs8::PrivateKeyInfoRef::from_der(der)
+        .map_err(|_| CryptoError::BadKey("is not PKCS #8"))?;
+    let inner = AnyRef::from_der(key.private_key.as_bytes())
+        .ok()
+        .filter(|inner| inner.tag() == der::Tag::OctetString)
+        .ok_or(CryptoError::BadKey("its key is not an octet string"))?;
+    Ok(Secret::new(inner.value().to_vec()))
 }
 
 fn from_pkcs1(der: &[u8]) -> Zeroizing<Vec<u8>> {

@@ -447,6 +447,7 @@ pub(crate) fn of<T: AssociatedOid + Encode>(
 fn authority_scheme(spki: &[u8]) -> Result<SignatureScheme, LabError> {
     Ok(match PublicKey::from_spki(spki)? {
         PublicKey::Ec(curve, _) => SignatureScheme::Ecdsa(curve.digest()),
+        PublicKey::Ed25519(_) => SignatureScheme::Ed25519,
         // RFC 8603 §4.2: certificates are signed with PKCS #1 v1.5 by RSA keys.
         _ => SignatureScheme::RsaPkcs1(Digest::Sha384),
     })

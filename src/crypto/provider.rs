@@ -3,7 +3,7 @@
 //! Promises: both providers give the same answers (differential tests in `differential`);
 //! a failure of decryption never says which check failed; keys come out as [`Secret`].
 //! Refuses: what an implementation cannot do is [`CryptoError::Unsupported`], never a weaker way.
-//! Standards: FIPS 180-4, 186-5, RFC 3394, 5084, 5652 §6.3, 8017.
+//! Standards: FIPS 180-4, 186-5, RFC 3394, 5084, 5649, 5652 §6.3, 7748, 8017.
 
 use std::sync::Arc;
 
@@ -101,7 +101,12 @@ pub trait Provider: Send + Sync {
         Ok((point, secret))
     }
 
-    /// Wraps `key`, a multiple of 8 octets and at least 16.
+    /// As [`Provider::agree_ephemeral_each`], on X25519: public keys and secrets have 32 octets.
+    fn agree_x25519_each(&self, peer_keys: &[&[u8]])
+    -> Result<(Vec<u8>, Vec<Secret>), CryptoError>;
+
+    /// Wraps `key`: of a multiple of 8 octets and at least 16, or, by a wrap that pads, of at least
+    /// one.
     fn wrap_key(&self, wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError>;
 
     /// Unwraps what [`Provider::wrap_key`] made.
@@ -135,7 +140,7 @@ pub trait Provider: Send + Sync {
         plaintext: &[u8],
     ) -> Result<GcmSealed, CryptoError>;
 
-    /// Opens; the tag has 12 to 16 octets. Nothing is released before the tag is right.
+    /// Opens; the tag has 16 octets. Nothing is released before the tag is right.
     fn gcm_open(
         &self,
         cipher: ContentCipher,
@@ -157,7 +162,7 @@ pub trait Provider: Send + Sync {
     /// Makes a key.
     fn generate_key(&self, kind: KeyKind) -> Result<Arc<dyn PrivateKey>, CryptoError>;
 
-    /// Takes an unencrypted PKCS #8 key (EC or RSA).
+    /// Takes an unencrypted PKCS #8 key: EC, RSA, Ed25519 or X25519.
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, CryptoError>;
 
     /// PBKDF2 with HMAC (RFC 8018 §5.2).

@@ -1,23 +1,21 @@
 //! The second provider: RustCrypto, for machines without a C compiler and as a second opinion.
 //!
 //! Promises: where both providers do an operation, the results agree (`differential`).
-//! Refuses: P-256, P-521 and Ed25519 keys (`Unsupported`). RSA private-key operations are blinded,
-//! but not proven constant in time: prefer aws-lc-rs where keys are used on a network's command.
+//! Refuses: Ed25519 and X25519 keys (`Unsupported`). RSA private-key operations are blinded, but not
+//! proven constant in time: prefer aws-lc-rs where keys are used on a network's command. So PKCS #1
+//! v1.5 is not decrypted here at all.
 //! Standards: as [`super::provider`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use aes::cipher::KeyInit;
-use aes::cipher::consts::{U12, U13, U14, U15, U16};
+use aes::cipher::consts::{U12, U16};
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
-use aes_kw::AesKw;
+use aes_kw::{AesKw, AesKwp};
 use hmac::{Hmac, Mac};
-use p384::NistP384;
-use p384::ecdsa::signature::hazmat::PrehashVerifier;
-use p384::elliptic_curve::sec1::ToSec1Point;
 use pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use rsa::pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey};
 use rsa::rand_core::{TryCryptoRng, TryRng};
@@ -28,8 +26,8 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use super::algorithm::{
-    ContentCipher, Curve, Digest, ID_EC, ID_RSA, KeyKind, KeyWrap, SignatureScheme,
-    rsa_public_key_der,
+    ContentCipher, Curve, Digest, ID_EC, ID_ED25519, ID_RSA, ID_X25519, KeyKind, KeyWrap,
+    SignatureScheme, rsa_public_key_der,
 };
 use super::certificate::PublicKey;
 use super::keys::{PrivateKey, Secret, pkcs8_kind};
@@ -37,6 +35,7 @@ use super::padding;
 use super::provider::{BadSignature, CryptoError, GcmSealed, Provider};
 
 mod ciphers;
+mod curves;
 mod keys;
 
 use ciphers::{check_cbc, check_gcm, decrypt_blocks, encrypt_blocks, open_blocks};
@@ -45,7 +44,7 @@ use keys::{EcKey, RsaKey};
 /// Operations by the RustCrypto crates.
 pub struct RustCrypto;
 
-const ONLY_P384: &str = "curves other than P-384 in the pure Rust provider";
+const NO_25519: &str = "Ed25519 and X25519 in the pure Rust provider";
 
 /// Runs `$body` with the type name `$hash` standing for the hash of `$digest`.
 macro_rules! with_hash {
@@ -135,22 +134,9 @@ impl Provider for RustCrypto {
         let key =
             PublicKey::from_spki(spki_der).map_err(|_| BadSignature::BadKey("it is malformed"))?;
         match (scheme, &key) {
-            (SignatureScheme::Ecdsa(Digest::Sha1), _) => {
-                Err(BadSignature::Unsupported("ECDSA with SHA-1"))
-            }
-            (SignatureScheme::Ecdsa(digest), PublicKey::Ec(Curve::P384, point)) => {
-                if !matches!(point.first(), Some(2..=4)) {
-                    return Err(BadSignature::BadKey("the point has an unusual form"));
-                }
-                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(point)
-                    .map_err(|_| BadSignature::BadKey("the point is not on the curve"))?;
-                let signature = p384::ecdsa::Signature::from_der(signature)
-                    .map_err(|_| BadSignature::Invalid)?;
-                key.verify_prehash(&self.digest(*digest, &[message]), &signature)
-                    .map_err(|_| BadSignature::Invalid)
-            }
-            (SignatureScheme::Ecdsa(_), PublicKey::Ec(..)) => {
-                Err(BadSignature::Unsupported(ONLY_P384))
+            (SignatureScheme::Ecdsa(digest), PublicKey::Ec(curve, point)) => {
+                let hashed = self.digest(*digest, &[message]);
+                curves::verify(*curve, point, &hashed, signature)
             }
             (SignatureScheme::RsaPkcs1(digest), PublicKey::Rsa { bits, der }) => {
                 let key = rsa_public(*bits, der).map_err(|_| BadSignature::BadKey(RSA_SIZE))?;
@@ -174,9 +160,9 @@ impl Provider for RustCrypto {
                 })
                 .map_err(|_| BadSignature::Invalid)
             }
-            (SignatureScheme::Ed25519, PublicKey::Ed25519(_)) => Err(BadSignature::Unsupported(
-                "Ed25519 in the pure Rust provider",
-            )),
+            (SignatureScheme::Ed25519, PublicKey::Ed25519(_)) => {
+                Err(BadSignature::Unsupported(NO_25519))
+            }
             _ => Err(BadSignature::BadKey(
                 "key and scheme are of different kinds",
             )),
@@ -188,53 +174,58 @@ impl Provider for RustCrypto {
         curve: Curve,
         peer_points: &[&[u8]],
     ) -> Result<(Vec<u8>, Vec<Secret>), CryptoError> {
-        let key = fresh_p384(curve)?;
-        let point = key.public_key().to_sec1_point(false).as_bytes().to_vec();
+        let scalar = curves::fresh_scalar(curve)?;
         let secrets = peer_points
             .iter()
-            .map(|peer| agree(&key, peer))
+            .map(|peer| curves::agree(curve, &scalar, peer))
             .collect::<Result<_, _>>()?;
-        Ok((point, secrets))
+        Ok((curves::public_point(curve, &scalar)?, secrets))
+    }
+
+    fn agree_x25519_each(&self, _: &[&[u8]]) -> Result<(Vec<u8>, Vec<Secret>), CryptoError> {
+        Err(CryptoError::Unsupported(NO_25519))
     }
 
     fn wrap_key(&self, wrap: KeyWrap, kek: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey(
-                "the key-encryption key has the wrong length",
-            ));
-        }
-        // RFC 3394 §2: at least two blocks of 64 bits.
-        if key.len() < 16 {
+        check_kek(wrap, kek)?;
+        // RFC 3394 §2: at least two blocks of 64 bits. RFC 5649 §3: at least one octet.
+        if key.len() < if wrap.is_padded() { 1 } else { 16 } {
             return Err(CryptoError::Failed);
         }
-        let mut out = vec![0; key.len().saturating_add(8)];
-        with_aes!(wrap.key_length(), Aes => {
-            AesKw::<Aes>::new_from_slice(kek)
+        let mut out = vec![0; key.len().next_multiple_of(8).saturating_add(8)];
+        with_aes!(wrap.key_length(), Aes => match wrap.is_padded() {
+            false => AesKw::<Aes>::new_from_slice(kek)
                 .map_err(failed)?
                 .wrap_key(key, &mut out)
-                .map_err(failed)?;
-        });
+                .map(|_| ()),
+            true => AesKwp::<Aes>::new_from_slice(kek)
+                .map_err(failed)?
+                .wrap_key(key, &mut out)
+                .map(|_| ()),
+        })
+        .map_err(failed)?;
         Ok(out)
     }
 
     fn unwrap_key(&self, wrap: KeyWrap, kek: &[u8], wrapped: &[u8]) -> Result<Secret, CryptoError> {
-        if kek.len() != wrap.key_length() {
-            return Err(CryptoError::BadKey(
-                "the key-encryption key has the wrong length",
-            ));
-        }
+        check_kek(wrap, kek)?;
         let length = wrapped.len().checked_sub(8).ok_or(CryptoError::Failed)?;
-        if length < 16 {
+        if length < if wrap.is_padded() { 8 } else { 16 } {
             return Err(CryptoError::Failed);
         }
         let mut out = Zeroizing::new(vec![0; length]);
-        with_aes!(wrap.key_length(), Aes => {
-            AesKw::<Aes>::new_from_slice(kek)
+        let key = with_aes!(wrap.key_length(), Aes => match wrap.is_padded() {
+            false => AesKw::<Aes>::new_from_slice(kek)
                 .map_err(failed)?
                 .unwrap_key(wrapped, &mut out)
-                .map_err(failed)?;
-        });
-        Ok(Secret::new(out.to_vec()))
+                .map(<[u8]>::to_vec),
+            true => AesKwp::<Aes>::new_from_slice(kek)
+                .map_err(failed)?
+                .unwrap_key(wrapped, &mut out)
+                .map(<[u8]>::to_vec),
+        })
+        .map_err(failed)?;
+        Ok(Secret::new(key))
     }
 
     fn cbc_encrypt(
@@ -303,14 +294,9 @@ impl Provider for RustCrypto {
         check_gcm(cipher, key)?;
         let nonce: [u8; 12] = nonce.try_into().map_err(failed)?;
         let mut out = Zeroizing::new(ciphertext.to_vec());
-        // RFC 5084 §3.2: a tag of 12 to 16 octets.
-        with_aes!(cipher.key_length(), Aes => match tag.len() {
-            12 => open_blocks::<Aes, U12>(key, nonce, associated, &mut out, tag),
-            13 => open_blocks::<Aes, U13>(key, nonce, associated, &mut out, tag),
-            14 => open_blocks::<Aes, U14>(key, nonce, associated, &mut out, tag),
-            15 => open_blocks::<Aes, U15>(key, nonce, associated, &mut out, tag),
-            16 => open_blocks::<Aes, U16>(key, nonce, associated, &mut out, tag),
-            _ => Err(CryptoError::Failed),
+        // RFC 5084 §3.2 allows 12 to 16 octets; a shorter tag is a weaker one.
+        with_aes!(cipher.key_length(), Aes => {
+            open_blocks::<Aes>(key, nonce, associated, &mut out, tag)
         })?;
         Ok(out)
     }
@@ -330,27 +316,34 @@ impl Provider for RustCrypto {
     }
 
     fn generate_key(&self, kind: KeyKind) -> Result<Arc<dyn PrivateKey>, CryptoError> {
-        let pkcs8 = match kind {
-            KeyKind::Ec(curve) => fresh_p384(curve)?.to_pkcs8_der().map_err(failed)?,
+        match kind {
+            KeyKind::Ec(curve) => {
+                let scalar = curves::fresh_scalar(curve)?;
+                self.load_key(&curves::pkcs8(curve, &scalar)?)
+            }
             KeyKind::Rsa(bits @ (2048 | 3072 | 4096)) => {
                 let bits = usize::try_from(bits).map_err(failed)?;
                 let key = RsaPrivateKey::new(&mut System, bits).map_err(failed)?;
-                key.to_pkcs8_der().map_err(failed)?
+                self.load_key(key.to_pkcs8_der().map_err(failed)?.as_bytes())
             }
-            KeyKind::Rsa(_) => return Err(CryptoError::Unsupported("RSA keys of this length")),
-        };
-        self.load_key(pkcs8.as_bytes())
+            KeyKind::Rsa(_) => Err(CryptoError::Unsupported("RSA keys of this length")),
+            KeyKind::Ed25519 | KeyKind::X25519 => Err(CryptoError::Unsupported(NO_25519)),
+        }
     }
 
     fn load_key(&self, pkcs8_der: &[u8]) -> Result<Arc<dyn PrivateKey>, CryptoError> {
         let rejected = CryptoError::BadKey("it is malformed, weak or inconsistent");
         let pkcs8 = Secret::new(pkcs8_der.to_vec());
         match pkcs8_kind(pkcs8_der)? {
-            (ID_EC, Some(Curve::P384)) => {
-                let key = p384::SecretKey::from_pkcs8_der(pkcs8_der).map_err(|_| rejected)?;
-                let point = key.public_key().to_sec1_point(false);
-                let spki = Curve::P384.public_key_der(point.as_bytes());
-                Ok(Arc::new(EcKey { key, spki, pkcs8 }))
+            (ID_EC, Some(curve)) => {
+                let scalar = curves::scalar_of(curve, pkcs8_der).map_err(|_| rejected)?;
+                let spki = curve.public_key_der(&curves::public_point(curve, &scalar)?);
+                Ok(Arc::new(EcKey {
+                    curve,
+                    scalar,
+                    spki,
+                    pkcs8,
+                }))
             }
             (ID_RSA, _) => {
                 let key = RsaPrivateKey::from_pkcs8_der(pkcs8_der).map_err(|_| rejected)?;
@@ -363,10 +356,8 @@ impl Provider for RustCrypto {
                 let spki = rsa_public_key_der(spki.as_bytes());
                 Ok(Arc::new(RsaKey { key, spki, pkcs8 }))
             }
-            (ID_EC, _) => Err(CryptoError::Unsupported(ONLY_P384)),
-            _ => Err(CryptoError::Unsupported(
-                "private keys other than EC and RSA",
-            )),
+            (ID_ED25519 | ID_X25519, _) => Err(CryptoError::Unsupported(NO_25519)),
+            _ => Err(CryptoError::Unsupported("private keys of this kind")),
         }
     }
 
@@ -423,31 +414,47 @@ fn failed<E>(_: E) -> CryptoError {
     CryptoError::Failed
 }
 
-fn fresh_p384(curve: Curve) -> Result<p384::SecretKey, CryptoError> {
-    if curve != Curve::P384 {
-        return Err(CryptoError::Unsupported(ONLY_P384));
+fn check_kek(wrap: KeyWrap, kek: &[u8]) -> Result<(), CryptoError> {
+    if kek.len() == wrap.key_length() {
+        return Ok(());
     }
-    // A random string is a scalar in range but for a chance of about 2^-190.
-    for _ in 0..4 {
-        let mut scalar = Zeroizing::new([0; 48]);
-        RustCrypto.random(scalar.as_mut_slice())?;
-        if let Ok(key) = p384::SecretKey::from_slice(scalar.as_slice()) {
-            return Ok(key);
-        }
-    }
-    Err(CryptoError::NoRandomness)
+    Err(CryptoError::BadKey(
+        "the key-encryption key has the wrong length",
+    ))
 }
 
-fn agree(key: &p384::SecretKey, peer_point: &[u8]) -> Result<Secret, CryptoError> {
-    if !matches!(peer_point.first(), Some(2..=4)) {
-        return Err(CryptoError::BadKey("the peer's point has an unusual form"));
-    }
-    let peer = p384::PublicKey::from_sec1_bytes(peer_point).map_err(failed)?;
-    let shared = p384::elliptic_curve::ecdh::diffie_hellman::<NistP384>(
-        key.to_nonzero_scalar(),
-        peer.as_affine(),
-    );
-    Ok(Secret::new(shared.raw_secret_bytes().to_vec()))
+/// Whether an RSA key of a historic size, 1024 to 2047 bits, made this signature: for old messages
+/// that a person looks at. Says nothing of keys of today's sizes.
+pub(crate) fn verifies_historic(
+    key: &PublicKey,
+    scheme: &SignatureScheme,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let PublicKey::Rsa {
+        bits: 1024..=2047,
+        der,
+    } = key
+    else {
+        return false;
+    };
+    let Ok(key) = RsaPublicKey::from_pkcs1_der(der) else {
+        return false;
+    };
+    let Some(digest) = scheme.digest() else {
+        return false;
+    };
+    let hashed = RustCrypto.digest(digest, &[message]);
+    with_hash!(digest, Hash => match scheme {
+        SignatureScheme::RsaPkcs1(_) => {
+            key.verify(Pkcs1v15Sign::new::<Hash>(), &hashed, signature)
+        }
+        SignatureScheme::RsaPss { salt_length, .. } => {
+            key.verify(Pss::<Hash>::new_with_salt(*salt_length), &hashed, signature)
+        }
+        _ => return false,
+    })
+    .is_ok()
 }
 
 fn rsa_public(bits: usize, pkcs1: &[u8]) -> Result<RsaPublicKey, CryptoError> {

@@ -492,7 +492,7 @@ fn check_usage(certificate: &Certificate, purpose: Purpose) -> Result<(), TrustP
         Purpose::Client | Purpose::Server => usage.digital_signature(),
         Purpose::Encrypt => match certificate.public_key() {
             // RFC 5753 §5; RFC 4055 §1.2
-            PublicKey::Ec(..) => usage.key_agreement(),
+            PublicKey::Ec(..) | PublicKey::X25519(_) => usage.key_agreement(),
             _ => usage.key_encipherment(),
         },
     };

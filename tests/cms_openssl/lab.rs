@@ -81,6 +81,8 @@ impl Lab {
             ("bob", "P-256", "sign"),
             ("carol", "P-521", "sign"),
             ("dave", "RSA", "sign"),
+            ("erin", "Ed25519", "sign"),
+            ("old", "RSA-1024", "sign"),
             ("enc-p256", "P-256", "agree"),
             ("enc-p384", "P-384", "agree"),
             ("enc-p384b", "P-384", "agree"),
@@ -140,6 +142,8 @@ impl Lab {
         let out = format!("{name}.key");
         let options: &[&str] = match kind {
             "RSA" => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+            "RSA-1024" => &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
+            "Ed25519" => &["-algorithm", "ED25519"],
             _ => &["-algorithm", "EC", "-pkeyopt", &curve],
         };
         let mut arguments = vec!["genpkey"];

@@ -40,15 +40,21 @@ pub enum Mode {
     Gcm,
 }
 
-/// AES key wrap (RFC 3394).
+/// AES key wrap (RFC 3394), and AES key wrap with padding (RFC 5649).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum KeyWrap {
     /// Under a 128-bit key.
     Aes128,
+    /// Under a 128-bit key, with padding.
+    Aes128Pad,
     /// Under a 192-bit key.
     Aes192,
+    /// Under a 192-bit key, with padding.
+    Aes192Pad,
     /// Under a 256-bit key.
     Aes256,
+    /// Under a 256-bit key, with padding.
+    Aes256Pad,
 }
 
 /// How a key-encryption key comes from a shared secret.
@@ -56,6 +62,10 @@ pub enum KeyWrap {
 pub enum KeyDerivation {
     /// ANSI X9.63 with the digest: dhSinglePass-stdDH.
     X963(Digest),
+    /// The same after cofactor Diffie-Hellman, which on curves of prime order is the same.
+    X963Cofactor(Digest),
+    /// HKDF with the digest: dhSinglePass-stdDH-hkdf (RFC 8418).
+    Hkdf(Digest),
 }
 
 impl ContentCipher {
@@ -117,15 +127,25 @@ impl ContentCipher {
 }
 
 impl KeyWrap {
-    const ALL: [Self; 3] = [Self::Aes128, Self::Aes192, Self::Aes256];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Aes128,
+        Self::Aes128Pad,
+        Self::Aes192,
+        Self::Aes192Pad,
+        Self::Aes256,
+        Self::Aes256Pad,
+    ];
 
     /// Its object identifier.
-    // RFC 3565 §4.2
+    // RFC 3565 §4.2, RFC 5649 §5
     pub fn oid(self) -> ObjectIdentifier {
         match self {
             Self::Aes128 => ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.5"),
+            Self::Aes128Pad => ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.8"),
             Self::Aes192 => ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.25"),
+            Self::Aes192Pad => ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.28"),
             Self::Aes256 => ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.45"),
+            Self::Aes256Pad => ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.48"),
         }
     }
 
@@ -137,9 +157,26 @@ impl KeyWrap {
     /// Octets of the key-encryption key.
     pub fn key_length(self) -> usize {
         match self {
-            Self::Aes128 => 16,
-            Self::Aes192 => 24,
-            Self::Aes256 => 32,
+            Self::Aes128 | Self::Aes128Pad => 16,
+            Self::Aes192 | Self::Aes192Pad => 24,
+            Self::Aes256 | Self::Aes256Pad => 32,
+        }
+    }
+
+    /// Whether it pads (RFC 5649).
+    pub fn is_padded(self) -> bool {
+        matches!(self, Self::Aes128Pad | Self::Aes192Pad | Self::Aes256Pad)
+    }
+
+    /// The wrap with a key of this many octets.
+    pub fn of_length(octets: usize, padded: bool) -> Self {
+        match (octets, padded) {
+            (16, false) => Self::Aes128,
+            (16, true) => Self::Aes128Pad,
+            (24, false) => Self::Aes192,
+            (24, true) => Self::Aes192Pad,
+            (_, false) => Self::Aes256,
+            (_, true) => Self::Aes256Pad,
         }
     }
 
@@ -150,23 +187,68 @@ impl KeyWrap {
 }
 
 impl KeyDerivation {
-    /// Its object identifier: dhSinglePass-stdDH with this hash.
-    // RFC 5753 §7.1.4
+    pub(super) const ALL: [Self; 10] = [
+        Self::X963(Digest::Sha1),
+        Self::X963(Digest::Sha256),
+        Self::X963(Digest::Sha384),
+        Self::X963(Digest::Sha512),
+        Self::X963Cofactor(Digest::Sha256),
+        Self::X963Cofactor(Digest::Sha384),
+        Self::X963Cofactor(Digest::Sha512),
+        Self::Hkdf(Digest::Sha256),
+        Self::Hkdf(Digest::Sha384),
+        Self::Hkdf(Digest::Sha512),
+    ];
+
+    /// Its object identifier.
+    // RFC 5753 §7.1.4, RFC 8418 §2. There is no HKDF with SHA-1, and no cofactor with SHA-1 that
+    // anybody writes.
     pub fn oid(self) -> ObjectIdentifier {
         match self {
-            Self::X963(Digest::Sha1) => ObjectIdentifier::new_unwrap("1.3.133.16.840.63.0.2"),
+            Self::X963(Digest::Sha1) | Self::X963Cofactor(Digest::Sha1) => {
+                ObjectIdentifier::new_unwrap("1.3.133.16.840.63.0.2")
+            }
             Self::X963(Digest::Sha256) => ObjectIdentifier::new_unwrap("1.3.132.1.11.1"),
             Self::X963(Digest::Sha384) => ObjectIdentifier::new_unwrap("1.3.132.1.11.2"),
             Self::X963(Digest::Sha512) => ObjectIdentifier::new_unwrap("1.3.132.1.11.3"),
+            Self::X963Cofactor(Digest::Sha256) => ObjectIdentifier::new_unwrap("1.3.132.1.14.1"),
+            Self::X963Cofactor(Digest::Sha384) => ObjectIdentifier::new_unwrap("1.3.132.1.14.2"),
+            Self::X963Cofactor(Digest::Sha512) => ObjectIdentifier::new_unwrap("1.3.132.1.14.3"),
+            Self::Hkdf(Digest::Sha1 | Digest::Sha256) => {
+                ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.19")
+            }
+            Self::Hkdf(Digest::Sha384) => {
+                ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.20")
+            }
+            Self::Hkdf(Digest::Sha512) => {
+                ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.21")
+            }
         }
     }
 
     /// The derivation with this identifier.
     pub fn from_oid(oid: &ObjectIdentifier) -> Option<Self> {
-        Digest::ALL
+        Self::ALL
             .into_iter()
-            .map(Self::X963)
             .find(|derivation| derivation.oid() == *oid)
+    }
+
+    /// Its name for people, with the agreement before it.
+    pub fn name(self) -> String {
+        match self {
+            Self::X963(digest) => format!("ECDH, X9.63 KDF with {}", digest.name()),
+            Self::X963Cofactor(digest) => {
+                format!("cofactor ECDH, X9.63 KDF with {}", digest.name())
+            }
+            Self::Hkdf(digest) => format!("ECDH, HKDF with {}", digest.name()),
+        }
+    }
+
+    /// Its digest.
+    pub fn digest(self) -> Digest {
+        match self {
+            Self::X963(digest) | Self::X963Cofactor(digest) | Self::Hkdf(digest) => digest,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1
 pub enum SignatureScheme {
     /// ECDSA over the digest; the value is DER `SEQUENCE { r, s }`.
     Ecdsa(Digest),
-    /// Ed25519, pure. Verified, never made.
+    /// Ed25519, pure.
     Ed25519,
     /// RSASSA-PKCS1-v1_5.
     RsaPkcs1(Digest),
@@ -47,6 +47,12 @@ impl SignatureScheme {
             }
             Self::Ed25519 => None,
         }
+    }
+
+    /// The digestAlgorithm of a SignerInfo with this scheme: the digest of the content.
+    // RFC 8419 §3.1: SHA-512 with Ed25519.
+    pub fn content_digest(&self) -> Digest {
+        self.digest().unwrap_or(Digest::Sha512)
     }
 
     /// The scheme of a signatureAlgorithm that stands for itself, as in certificates and CRLs.

@@ -14,29 +14,12 @@ use crate::crypto::provider;
 /// The digest of a key agreement algorithm that we read: standard or cofactor Diffie-Hellman, which
 /// are the same on curves of prime order.
 pub(super) fn derivation_digest(algorithm: &ObjectIdentifier) -> Option<Digest> {
-    // RFC 5753 §7.1.4: dhSinglePass-cofactorDH with the SHA-2 hashes.
-    const COFACTOR: [(ObjectIdentifier, Digest); 3] = [
-        (
-            ObjectIdentifier::new_unwrap("1.3.132.1.14.1"),
-            Digest::Sha256,
-        ),
-        (
-            ObjectIdentifier::new_unwrap("1.3.132.1.14.2"),
-            Digest::Sha384,
-        ),
-        (
-            ObjectIdentifier::new_unwrap("1.3.132.1.14.3"),
-            Digest::Sha512,
-        ),
-    ];
-    let digest = match KeyDerivation::from_oid(algorithm) {
-        Some(KeyDerivation::X963(digest)) => digest,
-        None => COFACTOR
-            .iter()
-            .find(|(oid, _)| oid == algorithm)
-            .map(|(_, digest)| *digest)?,
-    };
-    (digest != Digest::Sha1).then_some(digest)
+    match KeyDerivation::from_oid(algorithm)? {
+        KeyDerivation::X963(digest) | KeyDerivation::X963Cofactor(digest) => {
+            (digest != Digest::Sha1).then_some(digest)
+        }
+        KeyDerivation::Hkdf(_) => None,
+    }
 }
 
 /// The key-encryption key.

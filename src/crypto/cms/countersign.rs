@@ -6,19 +6,18 @@
 //! Refuses: a layer that is not SignedData, a signer that is not there.
 //! Standards: RFC 5652 section 11.4; RFC 2634 section 1.3.4.
 
-use std::borrow::Cow;
-
 use thiserror::Error;
 
 use crate::clock::Timestamp;
-use crate::crypto::ber::{Element, Node, Reader, Tag, set_of};
+use crate::crypto::ber::{Element, Node, Tag, set_of};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
 use crate::crypto::provider;
 
 use super::oid;
 use super::read::{CmsError, CmsErrorKind, Limits, SignedParts, SignerInfo, SignerParts, members};
-use super::sign::{self, SignError};
+use super::rebuild::{self, Rebuilt};
+use super::sign::{self, SignError, Signer};
 
 /// Why a countersignature was not inserted.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -52,12 +51,21 @@ pub fn make(
     identity: &Identity,
     at: Timestamp,
 ) -> Result<Vec<u8>, SignError> {
-    let scheme = identity.default_scheme();
-    let digest = sign::digest_of(&scheme)?;
+    make_as(parent_signature, &Signer::new(identity, Vec::new()), at)
+}
+
+/// As [`make`], with a scheme and a name of the signer's choice. Its further attributes must be such
+/// as may stand in a countersignature (RFC 2634 section 1.3.4).
+pub fn make_as(
+    parent_signature: &[u8],
+    signer: &Signer<'_>,
+    at: Timestamp,
+) -> Result<Vec<u8>, SignError> {
+    let digest = sign::digest_of(&signer.scheme)?;
     // RFC 5652 §11.4: messageDigest is over the contents of the signature OCTET STRING, and there
     // is no content-type.
     let digest = provider::default().digest(digest, &[parent_signature]);
-    sign::signer_info(identity, &scheme, &digest, at, Vec::new())
+    sign::signer_info(signer, &digest, at, signer.attributes.clone())
 }
 
 /// The layer with this countersignature upon the signature of signer `signer_index`, and with these
@@ -99,38 +107,19 @@ pub fn add_at(
         infos.push(if index == *signer_index {
             changed.clone()
         } else {
-            lay_out(&SignerParts::read(signer)?, None)?
+            rebuild::signer_info(&SignerParts::read(signer)?, None)?
         });
     }
 
-    let mut fields = vec![
-        Node::from(parts.version.to_der()?),
-        Node::from(parts.digest_algorithms.to_der()?),
-    ];
-    let content = encapsulated(&parts.encapsulated)?;
-    fields.push(match &content {
-        (content_type, None) => Node::sequence(vec![Node::encoded(content_type)]),
-        (content_type, Some(content)) => Node::sequence(vec![
-            Node::encoded(content_type),
-            Node::explicit(0, Node::octet_string(content.as_ref())),
-        ]),
-    });
-    let bag = bag(parts.certificates.as_ref(), certificates, &limits)?;
-    if !bag.is_empty() {
-        fields.push(set_of(Tag::context_constructed(0), bag));
-    }
-    if let Some(revocation) = &parts.revocation {
-        let lists = members(revocation, limits.revocation_lists, "revocation lists")?;
-        fields.push(Node::tagged(
-            revocation.tag(),
-            lists
-                .iter()
-                .map(|list| Node::encoded(list.whole()))
-                .collect(),
-        ));
-    }
-    fields.push(set_of(Tag::SET, infos));
-    Ok(sign::content_info(&oid::SIGNED_DATA, Node::sequence(fields)).to_vec())
+    Ok(rebuild::layer(
+        &parts,
+        Rebuilt {
+            signers: infos,
+            certificates,
+            ..Rebuilt::default()
+        },
+        &limits,
+    )?)
 }
 
 /// The SignerInfo with the countersignature upon it, or upon the one at `path` below it.
@@ -176,7 +165,7 @@ fn with_countersignature(
         (false, []) => attributes.push(countersignature_attribute(vec![countersignature.to_vec()])),
         (false, _) => return Err(CountersignError::NoSuchSignature),
     }
-    lay_out(&parts, Some(attributes))
+    Ok(rebuild::signer_info(&parts, Some(attributes))?)
 }
 
 fn countersignature_attribute(values: Vec<Vec<u8>>) -> Vec<u8> {
@@ -185,62 +174,4 @@ fn countersignature_attribute(values: Vec<Vec<u8>>) -> Vec<u8> {
         set_of(Tag::SET, values),
     ])
     .to_vec()
-}
-
-/// A SignerInfo of the fields received, with these unsigned attributes, or with its own.
-fn lay_out(
-    parts: &SignerParts<'_>,
-    unsigned: Option<Vec<Vec<u8>>>,
-) -> Result<Vec<u8>, CountersignError> {
-    let mut fields = vec![
-        Node::from(parts.version.to_der()?),
-        Node::encoded(parts.sid.whole()),
-        Node::encoded(parts.digest_algorithm.whole()),
-    ];
-    // The octets that were signed stay as they are, whatever their form.
-    if let Some(signed) = &parts.signed {
-        fields.push(Node::encoded(signed.whole()));
-    }
-    fields.push(Node::encoded(parts.signature_algorithm.whole()));
-    fields.push(Node::octet_string(parts.signature.octets()?));
-    match (unsigned, &parts.unsigned) {
-        (Some(attributes), _) => fields.push(set_of(Tag::context_constructed(1), attributes)),
-        (None, Some(received)) => fields.push(Node::encoded(received.whole())),
-        (None, None) => {}
-    }
-    Ok(Node::sequence(fields).to_vec())
-}
-
-/// eContentType, one whole element, and eContent.
-type Encapsulated<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
-
-fn encapsulated<'a>(element: &Element<'a>) -> Result<Encapsulated<'a>, CountersignError> {
-    let mut fields: Reader<'a> = element.reader()?;
-    let content_type = fields.expect(Tag::OID)?.whole();
-    let content = match fields.optional(Tag::context_constructed(0))? {
-        Some(explicit) => Some(explicit.only()?.octets()?),
-        None => None,
-    };
-    Ok((content_type, content))
-}
-
-/// The certificates received, and of the others those that are not among them.
-fn bag(
-    received: Option<&Element<'_>>,
-    others: &[Certificate],
-    limits: &Limits,
-) -> Result<Vec<Vec<u8>>, CountersignError> {
-    let mut bag: Vec<Vec<u8>> = match received {
-        Some(received) => members(received, limits.certificates, "certificates")?
-            .iter()
-            .map(|member| member.whole().to_vec())
-            .collect(),
-        None => Vec::new(),
-    };
-    for certificate in others {
-        if !bag.iter().any(|member| member == certificate.der()) {
-            bag.push(certificate.der().to_vec());
-        }
-    }
-    Ok(bag)
 }

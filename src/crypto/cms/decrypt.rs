@@ -4,7 +4,7 @@
 //! Promises: once a private key was used every failure is one and the same
 //! [`DecryptError::Failed`], after the same steps; no octet of a GCM layer is released before its
 //! tag is right.
-//! Refuses: PKCS#1 v1.5 key transport, SHA-1 key derivation, tags below twelve octets, a layer
+//! Refuses: PKCS#1 v1.5 key transport, SHA-1 key derivation, tags below sixteen octets, a layer
 //! whose recipients are not us.
 //! Standards: RFC 5652 section 6; RFC 5083 section 2; RFC 5084; RFC 5753; RFC 3218 section 2.3.
 
@@ -27,8 +27,8 @@ use super::read::{
 
 /// Private-key operations that one layer may cost.
 const MOST_ATTEMPTS: usize = 4;
-/// RFC 5084 §3.2: AES-GCM-ICVlen ::= INTEGER (12 | 13 | 14 | 15 | 16)
-const TAG_LENGTHS: std::ops::RangeInclusive<u64> = 12..=16;
+/// RFC 5084 §3.2 allows 12 to 16 octets. Only the full tag is taken: RFC 8755 §7.
+const TAG_LENGTH: u64 = 16;
 /// RFC 5084 §3.2: the length when it is not written.
 const DEFAULT_TAG_LENGTH: u64 = 12;
 
@@ -410,8 +410,11 @@ fn gcm_parameters(algorithm: &AlgorithmIdentifier<'_>) -> Result<(Vec<u8>, u64),
         Ok::<_, crate::crypto::ber::BerError>((nonce, length))
     };
     match read() {
-        Ok((nonce, length)) if TAG_LENGTHS.contains(&length) => Ok((nonce, length)),
-        _ => Err(WRONG),
+        Ok((nonce, TAG_LENGTH)) => Ok((nonce, TAG_LENGTH)),
+        Ok(_) => Err(DecryptError::NotAccepted(
+            "its tag is shorter than 16 octets",
+        )),
+        Err(_) => Err(WRONG),
     }
 }
 

@@ -242,7 +242,7 @@ fn recipient_infos(
                     .infos
                     .push(key_transport(certificate, content_key)?);
             }
-            PublicKey::Ed25519(_) | PublicKey::Other(_) => {
+            PublicKey::Ed25519(_) | PublicKey::X25519(_) | PublicKey::Other(_) => {
                 return Err(refused("its key is neither on a NIST curve nor RSA"));
             }
         }

@@ -2,12 +2,14 @@
 //!
 //! - [`read`]: what a layer says, as slices of the octets received; nothing is believed yet.
 //! - [`verify`]: one report for each signer and countersigner. [`decrypt`]: content for a recipient.
-//! - [`sign`], [`countersign`], [`envelope`]: layers of ours, in DER.
-//! - [`attribute`], [`oid`]: what these share; `identify` and `agreement` are theirs alone.
+//! - [`sign`], [`add_signer`], [`countersign`], [`envelope`]: layers of ours, in DER.
+//! - [`attribute`], [`oid`]: what these share; `identify`, `agreement` and `rebuild` are theirs
+//!   alone.
 //!
 //! Standards: RFC 5652 (CMS), 5083 and 5084 (AuthEnvelopedData, GCM), 5753 (elliptic curves),
 //! 4055 and 4056 (PSS), 3560 (OAEP), 6211 and 8933 (algorithm protection).
 
+pub mod add_signer;
 mod agreement;
 pub mod attribute;
 pub mod countersign;
@@ -16,5 +18,6 @@ pub mod envelope;
 mod identify;
 pub mod oid;
 pub mod read;
+mod rebuild;
 pub mod sign;
 pub mod verify;

@@ -20,6 +20,7 @@ use crate::crypto::provider::{self, CryptoError};
 
 use super::attribute::AttributeDer;
 use super::oid;
+use super::read::CmsError;
 
 /// What to sign, and how.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,18 @@ pub struct Signer<'a> {
     pub attributes: Vec<AttributeDer>,
     /// How to sign.
     pub scheme: SignatureScheme,
+    /// How the signature names its signer.
+    pub name: SignerName,
+}
+
+/// How a signature names its signer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignerName {
+    /// issuerAndSerialNumber: by the certificate.
+    #[default]
+    IssuerAndSerial,
+    /// subjectKeyIdentifier: by the key, under whatever certificate.
+    SubjectKeyIdentifier,
 }
 
 /// Why a layer was not signed.
@@ -64,14 +77,29 @@ pub enum SignError {
     /// The key did not sign.
     #[error("the key did not sign")]
     Crypto(#[from] CryptoError),
+    /// What all signers of a layer must say alike (RFC 2634 section 1.3.4, RFC 3183 section 3.1.2)
+    /// would differ.
+    #[error("attribute {0} must be the same in every signature of the layer")]
+    Differs(ObjectIdentifier),
+    /// The layer to which a signature is to be added cannot be read.
+    #[error("the signed layer cannot be read")]
+    Layer(#[from] CmsError),
+    /// The certificate has no identifier of its key.
+    #[error(
+        "the certificate of {0} has no subject key identifier; name the signer by issuer and serial number"
+    )]
+    NoKeyIdentifier(String),
     /// Nobody was named to sign.
     #[error("no signer was named; name at least one")]
     NoSigner,
     /// The same attribute twice, or one that is made here.
     #[error("signed attribute {0} would occur twice; leave it out of the order")]
     Repeated(ObjectIdentifier),
-    /// A scheme that has no digest that we know.
-    #[error("{0} has no digest for the signed attributes")]
+    /// The content is in the layer and beside it, or in neither place.
+    #[error("the content must be either in the signed layer or beside it")]
+    NotOneContent,
+    /// A scheme that is only read.
+    #[error("{0} is too weak to sign with")]
     Scheme(String),
 }
 
@@ -82,6 +110,34 @@ impl<'a> Signer<'a> {
             identity,
             attributes,
             scheme: identity.default_scheme(),
+            name: SignerName::default(),
+        }
+    }
+
+    /// Signs with this scheme: PKCS #1 v1.5, where a link asks for it, is made in no other way.
+    #[must_use]
+    pub fn with_scheme(mut self, scheme: SignatureScheme) -> Self {
+        self.scheme = scheme;
+        self
+    }
+
+    /// Names the signer by the key.
+    #[must_use]
+    pub fn by_key_identifier(mut self) -> Self {
+        self.name = SignerName::SubjectKeyIdentifier;
+        self
+    }
+
+    /// version and sid of the SignerInfo.
+    // RFC 5652 §5.3: 1 with issuerAndSerialNumber, 3 with subjectKeyIdentifier.
+    fn sid(&self) -> Result<(u64, Node<'_>), SignError> {
+        let certificate = self.identity.certificate();
+        match self.name {
+            SignerName::IssuerAndSerial => Ok((1, Node::from(certificate.issuer_and_serial_der()))),
+            SignerName::SubjectKeyIdentifier => certificate
+                .subject_key_id()
+                .map(|identifier| (3, Node::tagged_bytes(Tag::context(0), identifier)))
+                .ok_or_else(|| SignError::NoKeyIdentifier(certificate.subject())),
         }
     }
 }
@@ -107,8 +163,7 @@ pub fn sign(order: &SignOrder<'_>) -> Result<Vec<u8>, SignError> {
         let mut attributes = vec![AttributeDer::content_type(&order.content_type)];
         attributes.extend(signer.attributes.iter().cloned());
         infos.push(signer_info(
-            signer.identity,
-            &signer.scheme,
+            signer,
             &content_digest,
             order.signing_time,
             attributes,
@@ -120,8 +175,12 @@ pub fn sign(order: &SignOrder<'_>) -> Result<Vec<u8>, SignError> {
     if order.form == Form::Attached {
         encapsulated.push(Node::explicit(0, Node::octet_string(order.content)));
     }
-    // RFC 5652 §5.1: 3 unless the content is id-data; our SignerInfos have version 1.
-    let version = if order.content_type == oid::DATA {
+    // RFC 5652 §5.1: 3 unless the content is id-data and every SignerInfo has version 1.
+    let by_key = order
+        .signers
+        .iter()
+        .any(|signer| signer.name == SignerName::SubjectKeyIdentifier);
+    let version = if order.content_type == oid::DATA && !by_key {
         1
     } else {
         3
@@ -142,6 +201,40 @@ pub fn sign(order: &SignOrder<'_>) -> Result<Vec<u8>, SignError> {
     Ok(content_info(&oid::SIGNED_DATA, signed).to_vec())
 }
 
+/// A ContentInfo with a SignedData that holds this content and no signature: what RFC 3183 section
+/// 3 puts around an unsigned message before a domain signs it. It is "unsigned", whoever reads it.
+pub fn unsigned(content: &[u8], content_type: &ObjectIdentifier) -> Vec<u8> {
+    let encapsulated = vec![
+        Node::oid(content_type),
+        Node::explicit(0, Node::octet_string(content)),
+    ];
+    let version = if *content_type == oid::DATA { 1 } else { 3 };
+    degenerate(version, encapsulated, Vec::new())
+}
+
+/// A ContentInfo with a SignedData that holds certificates and nothing else.
+// RFC 8551 §3.8, RFC 5652 §5.2: no signer, and no content.
+pub fn certificates_only(certificates: &[Certificate]) -> Vec<u8> {
+    let bag = certificates
+        .iter()
+        .map(|certificate| certificate.der().to_vec())
+        .collect();
+    degenerate(1, vec![Node::oid(&oid::DATA)], bag)
+}
+
+fn degenerate(version: u64, encapsulated: Vec<Node<'_>>, bag: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut fields = vec![
+        Node::unsigned(version),
+        set_of(Tag::SET, Vec::new()),
+        Node::sequence(encapsulated),
+    ];
+    if !bag.is_empty() {
+        fields.push(set_of(Tag::context_constructed(0), bag));
+    }
+    fields.push(set_of(Tag::SET, Vec::new()));
+    content_info(&oid::SIGNED_DATA, Node::sequence(fields)).to_vec()
+}
+
 /// A ContentInfo of this type.
 pub(super) fn content_info<'a>(content_type: &ObjectIdentifier, content: Node<'a>) -> Node<'a> {
     Node::sequence(vec![Node::oid(content_type), Node::explicit(0, content)])
@@ -150,13 +243,14 @@ pub(super) fn content_info<'a>(content_type: &ObjectIdentifier, content: Node<'a
 /// A SignerInfo over something with this digest. `attributes` are the signed ones beside those that
 /// every signature has.
 pub(super) fn signer_info(
-    identity: &Identity,
-    scheme: &SignatureScheme,
+    signer: &Signer<'_>,
     content_digest: &[u8],
     signing_time: Timestamp,
     mut attributes: Vec<AttributeDer>,
 ) -> Result<Vec<u8>, SignError> {
+    let (identity, scheme) = (signer.identity, &signer.scheme);
     let digest = digest_of(scheme)?;
+    let (version, sid) = signer.sid()?;
     let digest_algorithm = digest.algorithm_der();
     let signature_algorithm = scheme.algorithm_der();
     attributes.push(AttributeDer::message_digest(content_digest));
@@ -180,8 +274,8 @@ pub(super) fn signer_info(
         *first = Tag::context_constructed(0).0;
     }
     Ok(Node::sequence(vec![
-        Node::unsigned(1),
-        Node::from(identity.certificate().issuer_and_serial_der()),
+        Node::unsigned(version),
+        sid,
         Node::from(digest_algorithm),
         Node::from(encoded),
         Node::from(signature_algorithm),
@@ -191,9 +285,9 @@ pub(super) fn signer_info(
 }
 
 pub(super) fn digest_of(scheme: &SignatureScheme) -> Result<Digest, SignError> {
-    match scheme.digest() {
-        Some(Digest::Sha1) | None => Err(SignError::Scheme(scheme.name())),
-        Some(digest) => Ok(digest),
+    match scheme.content_digest() {
+        Digest::Sha1 => Err(SignError::Scheme(scheme.name())),
+        digest => Ok(digest),
     }
 }
 

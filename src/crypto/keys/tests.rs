@@ -99,8 +99,8 @@ fn openssl_writes_keys_in_many_forms() {
         let made = identity(kind);
         std::fs::write(&path, made.key_to_pem().unwrap().as_bytes()).unwrap();
         let old = match kind {
-            KeyKind::Ec(_) => "ec",
             KeyKind::Rsa(_) => "rsa",
+            _ => "ec",
         };
         for (arguments, good) in [
             (vec![old, "-traditional"], true),

@@ -8,8 +8,8 @@ use aes::cipher::{
     Block, BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt,
     BlockSizeUser, KeyInit, KeyIvInit,
 };
+use aes_gcm::AesGcm;
 use aes_gcm::aead::AeadInOut;
-use aes_gcm::{AesGcm, TagSize};
 
 use super::failed;
 use crate::crypto::algorithm::{ContentCipher, Mode};
@@ -66,7 +66,7 @@ where
     Ok(())
 }
 
-pub(super) fn open_blocks<C, T>(
+pub(super) fn open_blocks<C>(
     key: &[u8],
     nonce: [u8; 12],
     associated: &[u8],
@@ -75,10 +75,9 @@ pub(super) fn open_blocks<C, T>(
 ) -> Result<(), CryptoError>
 where
     C: BlockCipherEncrypt + KeyInit + BlockSizeUser<BlockSize = U16>,
-    T: TagSize,
 {
     let tag = tag.try_into().map_err(failed)?;
-    AesGcm::<C, U12, T>::new_from_slice(key)
+    AesGcm::<C, U12, U16>::new_from_slice(key)
         .map_err(failed)?
         .decrypt_inout_detached(&nonce.into(), associated, data.into(), tag)
         .map_err(failed)

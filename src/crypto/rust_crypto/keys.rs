@@ -4,35 +4,34 @@
 //! Refuses: signing with SHA-1, ECDSA with a digest that is not the curve's.
 //! Standards: FIPS 186-5, RFC 8017.
 
-use p384::ecdsa::signature::hazmat::PrehashSigner;
 use rsa::{Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey};
 use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
-use super::{RustCrypto, System, agree, failed, with_hash};
-use crate::crypto::algorithm::{Digest, SignatureScheme};
+use super::{RustCrypto, System, curves, failed, with_hash};
+use crate::crypto::algorithm::{Curve, Digest, SignatureScheme};
 use crate::crypto::keys::{PrivateKey, Secret};
 use crate::crypto::provider::{CryptoError, Provider};
 
 pub(super) struct EcKey {
-    pub(super) key: p384::SecretKey,
+    pub(super) curve: Curve,
+    pub(super) scalar: Secret,
     pub(super) spki: Vec<u8>,
     pub(super) pkcs8: Secret,
 }
 
 impl PrivateKey for EcKey {
     fn sign(&self, scheme: &SignatureScheme, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        if *scheme != SignatureScheme::Ecdsa(Digest::Sha384) {
+        let digest = self.curve.digest();
+        if *scheme != SignatureScheme::Ecdsa(digest) {
             return Err(CryptoError::Unsupported("this scheme with this curve"));
         }
-        let key = p384::ecdsa::SigningKey::from(&self.key);
-        let hashed = RustCrypto.digest(Digest::Sha384, &[message]);
-        let signature: p384::ecdsa::DerSignature = key.sign_prehash(&hashed).map_err(failed)?;
-        Ok(signature.as_bytes().to_vec())
+        let hashed = RustCrypto.digest(digest, &[message]);
+        curves::sign(self.curve, &self.scalar, &hashed)
     }
 
     fn agree(&self, peer_point: &[u8]) -> Result<Secret, CryptoError> {
-        agree(&self.key, peer_point)
+        curves::agree(self.curve, &self.scalar, peer_point)
     }
 
     fn decrypt_oaep(&self, _: Digest, _: &[u8]) -> Result<Secret, CryptoError> {

@@ -11,7 +11,6 @@
 //! RFC 2634 section 1.3.4.
 
 mod attributes;
-mod legacy;
 mod problem;
 
 use std::cell::{Cell, RefCell};
@@ -23,6 +22,7 @@ use crate::crypto::algorithm::{Digest, SignatureScheme};
 use crate::crypto::certificate::{Certificate, PublicKey};
 use crate::crypto::ess;
 use crate::crypto::provider;
+use crate::crypto::rust_crypto::verifies_historic;
 
 use super::attribute;
 use super::oid;
@@ -267,7 +267,7 @@ impl Verification<'_> {
             provider
                 .verify(certificate.spki_der(), scheme, message, &signer.signature)
                 .is_ok()
-                || legacy::verifies(certificate.public_key(), scheme, message, &signer.signature)
+                || verifies_historic(certificate.public_key(), scheme, message, &signer.signature)
         };
         let mut signed_octets = message;
         let sorted;
