@@ -12,15 +12,17 @@ mod desk;
 mod events;
 mod outbox;
 mod permits;
+mod reload;
 
 use std::sync::Arc;
 
 pub use desk::{DeskError, DraftView};
+pub use reload::ReloadError;
 
 use crate::accept::{Answer, Line};
 use crate::check;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, InForce};
 use crate::decision::{Fault, Refusal, Stop};
 use crate::message::envelope::Peer;
 use crate::message::received::Received;
@@ -36,13 +38,15 @@ use permits::Permits;
 
 /// One switch: its configuration, its store, and its queue.
 pub struct Switch {
-    config: Arc<Config>,
+    config: InForce,
     clock: Clock,
     store: Store,
     queue: Queue,
     permits: Permits,
     /// One act on drafts at a time: two officers who sign at once are two acts.
     desk: tokio::sync::Mutex<()>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 /// What judging a message came to.
@@ -55,9 +59,11 @@ impl Line for Switch {
     async fn receive(&self, received: Received) -> Answer {
         let id = received.id();
         let actor = events::actor(received.peer());
-        let verdict = self.judge_aside(received).await;
+        // One snapshot for the whole message: it is judged under one configuration.
+        let config = self.config.snapshot();
+        let verdict = self.judge_aside(&config, received).await;
         let change = match &verdict {
-            Ok(judged) => self.keep(judged, &actor),
+            Ok(judged) => self.keep(&config, judged, &actor),
             Err(Stop::Refuse(refusal)) => Ok(events::refused(self.now(), id, &actor, refusal)),
             Err(Stop::Fault(fault)) => Ok(events::fault(self.now(), id, &actor, fault)),
         };
@@ -87,7 +93,7 @@ impl Line for Switch {
 
 impl Switch {
     /// A switch on an open store.
-    pub fn new(config: Arc<Config>, clock: Clock, store: Store, queue: Queue) -> Self {
+    pub fn new(config: InForce, clock: Clock, store: Store, queue: Queue) -> Self {
         Self {
             config,
             clock,
@@ -95,6 +101,7 @@ impl Switch {
             queue,
             permits: Permits::for_this_machine(),
             desk: tokio::sync::Mutex::new(()),
+            reloading: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -114,28 +121,28 @@ impl Switch {
     }
 
     /// Judges on a crypto thread, under a permit by precedence: a flood of ROUTINE delays no FLASH.
-    async fn judge_aside(&self, received: Received) -> Result<Judged, Stop> {
+    async fn judge_aside(&self, config: &Arc<Config>, received: Received) -> Result<Judged, Stop> {
         let permit = self.permits.take(permits::urgency(&received)).await;
-        let (config, at) = (Arc::clone(&self.config), self.now());
+        let (config, at) = (Arc::clone(config), self.now());
         let judged = tokio::task::spawn_blocking(move || Self::judge(&config, at, received)).await;
         drop(permit);
         judged.unwrap_or_else(|error| Err(Fault::new("judge the message", error).into()))
     }
 
     /// What is to be kept of a judgement: entries or draft, notices, and the event.
-    fn keep(&self, judged: &Judged, actor: &str) -> Result<Change, Fault> {
+    fn keep(&self, config: &Config, judged: &Judged, actor: &str) -> Result<Change, Fault> {
         let mut change = Change::new();
         match judged {
             Judged::Held(draft, bytes) => {
                 let id = DraftId::new(self.clock.fresh_id());
                 events::held(&mut change, self.now(), id, draft, actor);
                 change.put_draft(desk::row(id, draft)?, Arc::clone(bytes));
-                for officer in self.officers(&draft.needs) {
-                    self.say(&mut change, report::waiting(&officer, id, draft))?;
+                for officer in Self::officers(config, &draft.needs) {
+                    self.say(config, &mut change, report::waiting(&officer, id, draft))?;
                 }
             }
             Judged::Passed(released, sealed) => {
-                events::accepted(&self.config, &mut change, self.now(), released, actor);
+                events::accepted(config, &mut change, self.now(), released, actor);
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed.clone());
                 }

@@ -7,8 +7,11 @@
 //! Standards: RFC 8446, RFC 3207, RFC 9325.
 
 mod client;
+mod server;
 
 use std::sync::Arc;
+
+pub use server::Server;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 pub use answer::Answer;
 
 use crate::clock::Clock;
-use crate::config::{Config, Listener};
+use crate::config::{InForce, Listener};
 use crate::decision::Refusal;
 use crate::message::MessageId;
 use crate::message::envelope::Peer;
@@ -49,13 +49,13 @@ pub trait Line: Send + Sync + 'static {
 /// # Errors
 /// When TLS cannot be set up.
 pub async fn serve<L: Line>(
-    config: Arc<Config>,
+    in_force: InForce,
     clock: Clock,
     line: Arc<L>,
     listener: Listener,
     socket: TcpListener,
 ) -> Result<(), tls::TlsError> {
-    let acceptor = TlsAcceptor::from(tls::server(&config)?);
+    let mut tls = tls::Server::new(in_force)?;
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let listener = Arc::new(listener);
     loop {
@@ -70,12 +70,19 @@ pub async fn serve<L: Line>(
                 continue;
             }
         };
+        let (config, acceptor) = match tls.present() {
+            Ok((config, server)) => (config, TlsAcceptor::from(server)),
+            Err(error) => {
+                tracing::error!(listener = %listener.name, %error, "a connection cannot be served");
+                continue;
+            }
+        };
         let connection = connection::Connection {
-            config: Arc::clone(&config),
+            config,
             clock: clock.clone(),
             line: Arc::clone(&line),
             listener: Arc::clone(&listener),
-            acceptor: acceptor.clone(),
+            acceptor,
             address: address.ip(),
             cannot_tell: AtomicBool::new(false),
         };

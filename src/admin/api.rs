@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::Caller;
-use crate::decision::Refusal;
+use crate::decision::{Fault, Refusal};
 use crate::message::DraftId;
 use crate::message::address::Address;
 use crate::review::{Need, Release};
@@ -63,7 +63,13 @@ pub struct Refused {
 }
 
 /// An answer that is not a yes.
-struct No(Box<Response>);
+pub(super) struct No(Box<Response>);
+
+impl From<Fault> for No {
+    fn from(fault: Fault) -> Self {
+        no(DeskError::Fault(fault))
+    }
+}
 
 impl IntoResponse for No {
     fn into_response(self) -> Response {
@@ -72,13 +78,13 @@ impl IntoResponse for No {
 }
 
 #[derive(Clone)]
-struct Desk {
-    switch: Arc<Switch>,
+pub(super) struct Desk {
+    pub(super) switch: Arc<Switch>,
     caller: Caller,
 }
 
 impl Desk {
-    fn officer(&self) -> Result<&Address, No> {
+    pub(super) fn officer(&self) -> Result<&Address, No> {
         self.caller.0.as_ref().ok_or_else(|| {
             refused(
                 StatusCode::UNAUTHORIZED,
@@ -97,6 +103,7 @@ pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
         .route("/v1/drafts/{id}/message", get(message))
         .route("/v1/drafts/{id}/approve", post(approve))
         .route("/v1/drafts/{id}/return", post(send_back))
+        .route("/v1/reload", post(super::reload::reload))
         .layer(DefaultBodyLimit::max(REQUEST))
         .with_state(Desk { switch, caller })
 }
@@ -207,7 +214,7 @@ fn refused_by_line(refusal: &Refusal) -> No {
     )
 }
 
-fn refused(status: StatusCode, id: &str, reply: &str, text: &str) -> No {
+pub(super) fn refused(status: StatusCode, id: &str, reply: &str, text: &str) -> No {
     let body = Refused {
         id: id.into(),
         reply: reply.into(),

@@ -6,6 +6,7 @@
 //! JSON contract: README, chapter "The desk".
 
 pub mod api;
+pub mod reload;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, InForce};
 use crate::message::address::Address;
 use crate::message::envelope::Identity;
 use crate::switch::Switch;
@@ -33,12 +34,12 @@ const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(10);
 /// # Errors
 /// When TLS cannot be set up.
 pub async fn serve(
-    config: Arc<Config>,
+    in_force: InForce,
     clock: Clock,
     switch: Arc<Switch>,
     listener: TcpListener,
 ) -> Result<(), tls::TlsError> {
-    let acceptor = TlsAcceptor::from(tls::server(&config)?);
+    let mut tls = tls::Server::new(in_force)?;
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
@@ -49,8 +50,14 @@ pub async fn serve(
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        let (config, clock, switch) = (Arc::clone(&config), clock.clone(), Arc::clone(&switch));
-        let acceptor = acceptor.clone();
+        let (config, acceptor) = match tls.present() {
+            Ok((config, server)) => (config, TlsAcceptor::from(server)),
+            Err(error) => {
+                tracing::error!(%error, "a desk connection cannot be served");
+                continue;
+            }
+        };
+        let (clock, switch) = (clock.clone(), Arc::clone(&switch));
         tokio::spawn(async move {
             if let Err(error) = answer(&config, &clock, switch, acceptor, socket).await {
                 tracing::debug!(%error, "a desk connection ended");

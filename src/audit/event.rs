@@ -111,6 +111,8 @@ pub enum Act {
     Failed,
     /// Something of ours failed: no message is at fault.
     Fault,
+    /// An entry may not go any more, by the rules that are in force now.
+    Forbidden,
     /// A draft waits for release.
     Held,
     /// An operator holds an entry back.
@@ -123,6 +125,10 @@ pub enum Act {
     Refused,
     /// A draft was released.
     Released,
+    /// Another configuration was put in force.
+    Reloaded,
+    /// A new configuration was not put in force.
+    ReloadRefused,
     /// An operator removed an entry.
     Removed,
     /// A report (DSN, receipt, alarm) was made.
@@ -159,12 +165,15 @@ impl Act {
             Self::ExportRepaired => "export-repaired",
             Self::Failed => "failed",
             Self::Fault => "fault",
+            Self::Forbidden => "forbidden",
             Self::Held => "held",
             Self::Paused => "paused",
             Self::Queued => "queued",
             Self::Quarantined => "quarantined",
             Self::Refused => "refused",
             Self::Released => "released",
+            Self::Reloaded => "reloaded",
+            Self::ReloadRefused => "reload-refused",
             Self::Removed => "removed",
             Self::Reported => "reported",
             Self::Resumed => "resumed",
@@ -206,6 +215,8 @@ mod tests {
             Act::ExportRepaired,
             Act::RetriedNow,
             Act::ReviewRefused,
+            Act::ReloadRefused,
+            Act::Forbidden,
         ] {
             let json = serde_json::to_string(&act).unwrap();
             assert_eq!(json, format!("\"{act}\""));

@@ -6,7 +6,7 @@ use super::Route;
 use super::origin::Origin;
 use crate::clock::Timestamp;
 use crate::config::{Config, Link, Recipients};
-use crate::decision::{Ground, Reason, Refusal, Stop};
+use crate::decision::{Ground, Reason, Refusal};
 use crate::label::access as decide;
 use crate::label::equivalence::{self, Direction, Translation};
 use crate::label::validity::{self, Mode};
@@ -62,11 +62,8 @@ pub(super) fn routes(
     label: &Label,
     recipients: &[Address],
     found: &mut Vec<Ground>,
-) -> Result<Vec<Route>, Stop> {
-    let problems = validity::check(config.policy(), label, at, Mode::Reception);
-    if !problems.is_empty() {
-        return Err(Refusal::on_grounds(Reason::LabelInvalid, grounds("label", &problems)).into());
-    }
+) -> Result<Vec<Route>, Refusal> {
+    valid(config, label, at)?;
     // The link stands for an originator whom only the far side knows.
     let (clearance, who) = match origin {
         Origin::Link(link) => (&link.clearance, format!("link {}", link.name)),
@@ -80,6 +77,58 @@ pub(super) fn routes(
         ),
     };
     permit(config, at, label, clearance, &who, None, found)?;
+    towards(config, at, label, recipients, found)
+}
+
+/// Whether what was permitted before may still go over `link` to `recipients`: the label under the
+/// rules of today, called on the far side what it was called when it was sealed.
+///
+/// # Errors
+/// Why it may not.
+pub fn again(
+    config: &Config,
+    at: Timestamp,
+    label: &Label,
+    crossing: Option<&Label>,
+    link: &str,
+    recipients: &[Address],
+) -> Result<(), Refusal> {
+    valid(config, label, at)?;
+    let routes = towards(config, at, label, recipients, &mut Vec::new())?;
+    for route in routes {
+        if route.link.name != link {
+            let text = format!("the way there is link {} now", route.link.name);
+            return Err(Refusal::because(Reason::RecipientUnknown, text));
+        }
+        if route.crossing.as_ref() != crossing {
+            let text =
+                "the far side has another name for the label now than the one that was sealed";
+            return Err(Refusal::because(Reason::LabelNoEquivalent, text));
+        }
+    }
+    Ok(())
+}
+
+fn valid(config: &Config, label: &Label, at: Timestamp) -> Result<(), Refusal> {
+    let problems = validity::check(config.policy(), label, at, Mode::Reception);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::on_grounds(
+            Reason::LabelInvalid,
+            grounds("label", &problems),
+        ))
+    }
+}
+
+/// The ways to the recipients, when they and the links may have it.
+fn towards(
+    config: &Config,
+    at: Timestamp,
+    label: &Label,
+    recipients: &[Address],
+    found: &mut Vec<Ground>,
+) -> Result<Vec<Route>, Refusal> {
     let mut routes: Vec<Route> = Vec::new();
     for recipient in recipients {
         let link = link_for(config, recipient)?;
@@ -102,8 +151,7 @@ pub(super) fn routes(
                         link.name
                     ),
                 )
-                .about(recipient)
-                .into());
+                .about(recipient));
             }
         }
         match routes.iter_mut().find(|route| route.link.name == link.name) {

@@ -20,7 +20,7 @@ use crate::message::address::Address;
 use crate::message::military::Military;
 use crate::open::{Opened, SignerFacts};
 
-pub use access::{DOWNGRADE, authorize};
+pub use access::{DOWNGRADE, again, authorize};
 pub use origin::{Origin, same_person};
 
 /// The most Received fields before we call it a loop (RFC 5321 section 6.3).

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::admin::api::{Approval, Approved, Refused, Return};
+use crate::admin::reload::InForce;
 use crate::clock::Clock;
 use crate::crypto::cms::countersign;
 use crate::crypto::cms::verify::SignerReport;
@@ -147,6 +148,14 @@ impl Desk {
         )
         .await
         .map(drop)
+    }
+
+    /// Has the configuration read again; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn reload(&self) -> Result<InForce, DeskError> {
+        self.json(Method::POST, "/v1/reload", Bytes::new()).await
     }
 
     async fn json<T: DeserializeOwned>(

@@ -143,6 +143,7 @@ async fn serve_until_told(file: &Path) -> Result<Answer, Trouble> {
     let told = |error| Trouble::Fault(format!("listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(told)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(told)?;
     let names: Vec<String> = config
         .listeners
         .iter()
@@ -155,13 +156,27 @@ async fn serve_until_told(file: &Path) -> Result<Answer, Trouble> {
     if let Some(address) = running.admin {
         tracing::info!(%address, "the desk is open");
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload(&running).await,
+        }
     }
     tracing::info!("told to stop");
     running.stop().await;
     Ok(Answer::Yes)
+}
+
+/// SIGHUP: the configuration is read again; if anything speaks against it, the one in force stays.
+async fn reload(running: &serve::Running) {
+    match running.switch.reload("signal").await {
+        Ok(config) => tracing::info!(
+            rules = config.judged_under(),
+            "the configuration was reloaded"
+        ),
+        Err(error) => tracing::error!(%error, "the configuration in force stays"),
+    }
 }
 
 #[cfg(test)]

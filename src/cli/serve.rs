@@ -11,7 +11,7 @@ use crate::accept;
 use crate::admin;
 use crate::audit::{Act, Event};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, InForce};
 use crate::decision::Fault;
 use crate::deliver;
 use crate::queue::{self, Limits, Pace, Queue, Schedule};
@@ -42,7 +42,8 @@ pub struct Running {
 /// # Errors
 /// When the store cannot be opened, an address is taken, or TLS cannot be set up.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
-    let config = Arc::new(config);
+    let in_force = InForce::new(config);
+    let config = in_force.snapshot();
     let settings = Settings {
         dir: config.store.clone(),
         key: config.store_key.clone(),
@@ -60,7 +61,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
     .map_err(|error| Fault::new("read the queue", error))?;
     record(&store, &clock, Act::Started, &config.name).await?;
     let switch = Arc::new(Switch::new(
-        Arc::clone(&config),
+        in_force.clone(),
         clock.clone(),
         store.clone(),
         queue.clone(),
@@ -71,7 +72,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
         let socket = bind(listener.address).await?;
         listeners.push(local(&socket)?);
         let serving = accept::serve(
-            Arc::clone(&config),
+            in_force.clone(),
             clock.clone(),
             Arc::clone(&switch),
             listener.clone(),
@@ -83,16 +84,11 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
     if let Some(address) = config.admin {
         let socket = bind(address).await?;
         desk = Some(local(&socket)?);
-        let serving = admin::serve(
-            Arc::clone(&config),
-            clock.clone(),
-            Arc::clone(&switch),
-            socket,
-        );
+        let serving = admin::serve(in_force.clone(), clock.clone(), Arc::clone(&switch), socket);
         tasks.spawn(told("admin", serving));
     }
     tasks.spawn(deliver::serve(
-        Arc::clone(&config),
+        in_force,
         clock.clone(),
         queue.clone(),
         Arc::clone(&switch),

@@ -19,6 +19,10 @@ use crate::store::StoreKey;
 /// A configuration that holds together.
 #[derive(Clone)]
 pub struct Config {
+    /// The file that it was read from.
+    pub file: PathBuf,
+    /// The number of its rules; [`Config::judged_under`] shows it.
+    pub(super) number: String,
     /// The host name of this switch.
     pub name: String,
     /// Its own mail domains, in lower case.
@@ -77,13 +81,10 @@ impl Config {
             .any(|known| known.id == policy.oid() && !known.signed_by.is_empty())
     }
 
-    /// The number of the policy set: names and versions of all label policies.
-    pub fn judged_under(&self) -> String {
-        self.policies
-            .iter()
-            .map(|policy| format!("{}:{}", policy.name(), policy.version()))
-            .collect::<Vec<_>>()
-            .join(" ")
+    /// The number of the rules: names and versions of all label policies, and a digest over all that
+    /// decides whether an entry may go: policies, subjects, links.
+    pub fn judged_under(&self) -> &str {
+        &self.number
     }
 }
 
@@ -115,7 +116,7 @@ pub struct Keys {
 }
 
 /// One listening socket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Its name in Received, log and audit.
     pub name: String,

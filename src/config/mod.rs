@@ -5,6 +5,7 @@
 //! Promises: unknown keys are errors; every error names file, line, key and what would mend it;
 //! nothing of a configuration takes effect unless all of it is good.
 
+mod in_force;
 mod meant;
 mod policies;
 mod resolve;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::{Clock, Timestamp};
 use crate::label::Policies;
+pub use in_force::InForce;
 pub use meant::{
     Arrival, Config, Keys, Link, Listener, Provenance, ReleaseOwed, ReleaseRule, SealProfile,
     Subject,

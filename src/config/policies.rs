@@ -5,10 +5,13 @@
 //! Refuses: a policy that nobody signed who is pinned; a signature that is named and does not verify.
 //! A policy's cases carry no signature: they can keep a policy out of force and grant nothing.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use toml::Spanned;
 
 use super::ConfigError;
-use super::meant::Provenance;
+use super::meant::{Link, Provenance, Subject};
 use super::resolve::Place;
 use super::written::{self, CaseRule, Written};
 use crate::clock::Timestamp;
@@ -18,6 +21,7 @@ use crate::crypto::provider;
 use crate::crypto::trust::TrustStore;
 use crate::label::Policies;
 use crate::label::update::{self, CaseFile, Cases, Demands, Source, UpdateError};
+use crate::message::address::Address;
 
 impl Place<'_> {
     /// The policies that `written` names, and where each comes from.
@@ -138,6 +142,37 @@ impl Place<'_> {
             None => self.whole(key, error, remedy),
         }
     }
+}
+
+/// The number of the rules that decide whether an entry may go.
+pub(super) fn number(
+    policies: &[Provenance],
+    subjects: &BTreeMap<Address, Subject>,
+    links: &[Arc<Link>],
+) -> String {
+    let mut rules = String::new();
+    for policy in policies {
+        rules.push_str(&format!("{} {:?}\n", policy.digest, policy.signed_by));
+    }
+    for subject in subjects.values() {
+        rules.push_str(&format!("{} {:?}\n", subject.address, subject.clearance));
+    }
+    for link in links {
+        rules.push_str(&format!(
+            "{} {:?} {:?} {:?} {:?} {:?}\n",
+            link.name, link.domains, link.clearance, link.must_carry, link.policy, link.recipients
+        ));
+    }
+    let mut number: Vec<String> = policies
+        .iter()
+        .map(|policy| format!("{}:{}", policy.name, policy.version))
+        .collect();
+    number.extend(
+        digest(rules.as_bytes())
+            .get(..16)
+            .map(|digits| format!("#{digits}")),
+    );
+    number.join(" ")
 }
 
 /// The SHA-384 of a file, in hexadecimal.

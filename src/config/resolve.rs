@@ -94,6 +94,8 @@ pub(super) fn resolve(
         .map(|rule| at.release_rule(rule, policy, &links))
         .collect::<Result<_, _>>()?;
     Ok(Config {
+        file: file.to_owned(),
+        number: super::policies::number(&provenance, &subjects, &links),
         name: written.switch.name.clone(),
         domains: lower(&written.switch.domains),
         postmaster: at.address("switch.postmaster", &written.switch.postmaster)?,

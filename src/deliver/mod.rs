@@ -4,18 +4,21 @@
 //! the [`Outbox`]. Owns the sockets; `smtp::dialogue` owns the dialogue.
 //! Promises: no link's trouble slows another (the queue keeps a window for each next hop, and slots
 //! back for IMMEDIATE and above); a link that needs TLS never gets a message in clear; a next hop
-//! is who its certificate says, under the link's own anchors and revocation lists.
+//! is who its certificate says, under the link's own anchors and revocation lists; what was judged
+//! under other rules than those in force is judged again before it goes.
 
 mod connection;
+mod permission;
 mod pool;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, Link, LinkProtocol, TlsNeed};
+use crate::config::{Config, InForce, Link, LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
+use crate::decision::Refusal;
 use crate::message::address::Address;
 use crate::queue::{Chosen, Claimed, NextHops, Outcome, Queue};
 use crate::smtp::dialogue::{self, Transaction};
@@ -34,6 +37,9 @@ pub trait Outbox: Send + Sync + 'static {
         claimed: Claimed,
         outcomes: Vec<Outcome>,
     ) -> impl Future<Output = ()> + Send;
+
+    /// Gives up an entry that may not go any more, by the rules that are in force now.
+    fn forbidden(&self, claimed: Claimed, refusal: Refusal) -> impl Future<Output = ()> + Send;
 
     /// Gives up an entry whose life is over.
     fn expired(&self, claimed: Claimed) -> impl Future<Output = ()> + Send;
@@ -85,7 +91,7 @@ pub async fn submit(
 }
 
 /// Delivers what the queue holds until the task is dropped.
-pub async fn serve<O: Outbox>(config: Arc<Config>, clock: Clock, queue: Queue, outbox: Arc<O>) {
+pub async fn serve<O: Outbox>(in_force: InForce, clock: Clock, queue: Queue, outbox: Arc<O>) {
     let pool = Arc::new(Pool::default());
     loop {
         let now = clock.now();
@@ -101,12 +107,11 @@ pub async fn serve<O: Outbox>(config: Arc<Config>, clock: Clock, queue: Queue, o
                     outbox.expired(claimed).await;
                 }
                 if let Some(chosen) = due {
-                    let (config, clock, queue) =
-                        (Arc::clone(&config), clock.clone(), queue.clone());
+                    let (in_force, clock, queue) = (in_force.clone(), clock.clone(), queue.clone());
                     let (pool, outbox) = (Arc::clone(&pool), Arc::clone(&outbox));
                     tokio::spawn(async move {
                         if let Some(claimed) = read(&queue, chosen).await {
-                            attempt(config, clock, pool, outbox, claimed).await;
+                            attempt(in_force.snapshot(), clock, pool, outbox, claimed).await;
                         }
                     });
                 }
@@ -146,6 +151,10 @@ async fn attempt<O: Outbox>(
     claimed: Claimed,
 ) {
     let row = claimed.row();
+    if let Err(refusal) = permission::again(&config, clock.now(), row) {
+        outbox.forbidden(claimed, *refusal).await;
+        return;
+    }
     let link = config.links.iter().find(|link| link.name == row.next_hop);
     let said = match (link, transaction(&claimed)) {
         (Some(link), Ok(transaction)) => converse(&config, &clock, link, &pool, transaction).await,
@@ -188,16 +197,16 @@ fn transaction(claimed: &Claimed) -> Result<Transaction, String> {
 
 /// Speaks over a kept connection if there is one; if that turns out to be gone, over a new one.
 async fn converse(
-    config: &Config,
+    config: &Arc<Config>,
     clock: &Clock,
     link: &Arc<Link>,
     pool: &Arc<Pool>,
     transaction: Transaction,
 ) -> Result<Vec<(Address, dialogue::Outcome)>, String> {
-    if let Some(kept) = pool.take(&link.name)
+    if let Some(kept) = pool.take(config, &link.name)
         && let Some((said, open)) = kept.again(transaction.clone()).await
     {
-        pool.keep(&link.name, open);
+        pool.keep(config, &link.name, open);
         return Ok(said);
     }
     let (said, open) = Connection::open(
@@ -209,7 +218,7 @@ async fn converse(
     )
     .await
     .map_err(|error| format!("{}: {error}", link.address))?;
-    pool.keep(&link.name, open);
+    pool.keep(config, &link.name, open);
     Ok(said)
 }
 

@@ -34,7 +34,8 @@ use crate::message::EntryId;
 use crate::message::address::ReversePath;
 use crate::seal::Sealed;
 use crate::store::{
-    Applied, Change, Committed, EntryRow, EntryState, Fault, RecipientRow, RecipientState, Store,
+    Applied, Change, Committed, EntryRow, EntryState, Fault, RecipientRow, RecipientState,
+    ReplyRow, Store,
 };
 use index::Index;
 
@@ -64,6 +65,7 @@ pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clo
         attempts: 0,
         state: EntryState::Ready,
         judged_under: sealed.judged_under().to_owned(),
+        permitted: sealed.permitted().clone(),
         size: 0,
         revision: 0,
     };
@@ -263,7 +265,13 @@ impl Queue {
         )
     }
 
-    /// Commits what [`Queue::finish`], [`Queue::expire`] or [`Queue::remove`] led to (and the
+    /// Gives up an entry that may not go any more: `reply` is what the originator is told,
+    /// `grounds` are for the audit.
+    pub fn forbid(&self, claimed: &Claimed, reply: &ReplyRow, grounds: &[String]) -> Finished {
+        outcome::forbid(claimed.row(), reply, grounds, self.clock.now())
+    }
+
+    /// Commits what [`Queue::finish`], [`Queue::expire`], [`Queue::forbid`] or [`Queue::remove`] led to (and the
     /// report that was added to it), and only then lets go of the entry.
     pub async fn settle(&self, claimed: Claimed, change: Change) -> Result<Committed, Fault> {
         let committed = self.store.commit(change).await;

@@ -34,6 +34,8 @@ pub struct Failure {
 pub enum FailureReason {
     /// The life of the entry is over.
     Expired,
+    /// The rules of today do not permit it.
+    Forbidden,
     /// The next hop refused for good.
     Refused,
     /// An operator removed the entry.
@@ -171,6 +173,40 @@ pub(super) fn give_up(
             reason,
         })
         .collect();
+    change.remove_entry(row.id);
+    Finished {
+        change,
+        failures,
+        next: Next::Done,
+    }
+}
+
+/// The entry leaves the queue, because the rules of today do not permit it: nobody in it gets the
+/// message.
+pub(super) fn forbid(
+    row: &EntryRow,
+    reply: &ReplyRow,
+    grounds: &[String],
+    now: Timestamp,
+) -> Finished {
+    let mut change = Change::new();
+    let mut failures = Vec::new();
+    for recipient in &row.recipients {
+        let recipient = RecipientRow {
+            last_reply: Some(reply.clone()),
+            ..recipient.clone()
+        };
+        let mut event = about(Act::Forbidden, "switch", row, &recipient, now)
+            .detail("judged-under", &row.judged_under);
+        for (index, ground) in grounds.iter().enumerate() {
+            event = event.detail(format!("ground-{:02}", index.saturating_add(1)), ground);
+        }
+        change.record(event);
+        failures.push(Failure {
+            recipient,
+            reason: FailureReason::Forbidden,
+        });
+    }
     change.remove_entry(row.id);
     Finished {
         change,

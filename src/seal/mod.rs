@@ -23,7 +23,9 @@ use crate::check::Route;
 use crate::clock::Timestamp;
 use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Reason, Refusal, Stop};
+use crate::label::{Label, ess};
 use crate::review::Released;
+use crate::store::Permitted;
 
 /// Seals a released message for every link that it takes.
 ///
@@ -70,7 +72,17 @@ fn seal_for(
         recipients: route.recipients.clone(),
         bytes: Arc::from(bytes),
         precedence: cleared.precedence(),
-        judged_under: config.judged_under(),
+        judged_under: config.judged_under().to_owned(),
+        permitted: permitted(cleared.label(), route.crossing.as_ref())?,
+    })
+}
+
+/// What the message was permitted as, for the queue.
+fn permitted(label: &Label, crossing: Option<&Label>) -> Result<Permitted, Stop> {
+    let write = |label| ess::encode(label).map_err(|error| fault("write a label", error));
+    Ok(Permitted::As {
+        label: write(label)?,
+        crossing: crossing.map(write).transpose()?,
     })
 }
 

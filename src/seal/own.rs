@@ -12,6 +12,7 @@ use crate::decision::{Fault, Stop};
 use crate::message::address::{Address, ReversePath};
 use crate::message::header::{WriteError, Writer};
 use crate::message::{MessageId, Precedence};
+use crate::store::Permitted;
 
 /// What the switch has to say.
 #[derive(Clone, Debug)]
@@ -84,7 +85,8 @@ pub fn own(
         recipients: vec![message.to],
         bytes: Arc::from(bytes),
         precedence: message.precedence,
-        judged_under: config.judged_under(),
+        judged_under: config.judged_under().to_owned(),
+        permitted: Permitted::Own,
     }))
 }
 

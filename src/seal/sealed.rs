@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::message::address::{Address, ReversePath};
 use crate::message::{MessageId, Precedence};
+use crate::store::Permitted;
 
 /// One message, made fit for one next hop.
 #[derive(Clone, Debug)]
@@ -17,6 +18,7 @@ pub struct Sealed {
     pub(in crate::seal) bytes: Arc<[u8]>,
     pub(in crate::seal) precedence: Precedence,
     pub(in crate::seal) judged_under: String,
+    pub(in crate::seal) permitted: Permitted,
 }
 
 impl Sealed {
@@ -50,9 +52,14 @@ impl Sealed {
         self.precedence
     }
 
-    /// The number of the policy set under which it was judged.
+    /// The number of the rules under which it was judged.
     pub fn judged_under(&self) -> &str {
         &self.judged_under
+    }
+
+    /// What they permitted it as.
+    pub fn permitted(&self) -> &Permitted {
+        &self.permitted
     }
 
     /// A sealed message for the tests of the rooms that come after `seal`.
@@ -66,6 +73,7 @@ impl Sealed {
             bytes: bytes.into(),
             precedence,
             judged_under: "test".into(),
+            permitted: Permitted::Own,
         }
     }
 }

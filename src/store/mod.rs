@@ -38,7 +38,7 @@ use sealing::Sealer;
 
 pub use change::Change;
 pub use rows::{
-    DraftRow, DraftState, EntryRow, EntryState, RecipientRow, RecipientState, ReplyRow,
+    DraftRow, DraftState, EntryRow, EntryState, Permitted, RecipientRow, RecipientState, ReplyRow,
 };
 pub use sealing::{KeyFileError, StoreKey};
 

@@ -37,8 +37,11 @@ pub struct EntryRow {
     pub attempts: u32,
     /// Whether it may go.
     pub state: EntryState,
-    /// The policy set that judged it.
+    /// The number of the rules that judged it.
     pub judged_under: String,
+    /// What they permitted it as, for when they change.
+    #[serde(default)]
+    pub permitted: Permitted,
     /// The length of its body in octets.
     pub size: u64,
     /// How often the row was updated; kept by the store.
@@ -53,6 +56,24 @@ impl EntryRow {
             mailbox => Address::parse(mailbox).map(ReversePath::Address),
         }
     }
+}
+
+/// What an entry was permitted as. Labels are ESSSecurityLabels in DER.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permitted {
+    /// A message under a label.
+    As {
+        /// Its label in the domain's own policy.
+        label: Vec<u8>,
+        /// What that is called on the far side, where it is called something else.
+        crossing: Option<Vec<u8>>,
+    },
+    /// The switch's own words: reports and notices.
+    Own,
+    /// A row of a version that did not keep it: it cannot be judged again.
+    #[default]
+    Unknown,
 }
 
 /// Whether an entry may go.

@@ -37,6 +37,11 @@ impl StoreKey {
         Self(Zeroizing::new(octets))
     }
 
+    /// Whether both are one key.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// Reads a file of exactly 32 octets that only its owner can read.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         let error = |problem: KeyFileProblem| KeyFileError {

@@ -57,6 +57,7 @@ fn entry(n: u8) -> EntryRow {
         attempts: 0,
         state: EntryState::Ready,
         judged_under: "1".into(),
+        permitted: Permitted::Own,
         size: 0,
         revision: 0,
     }

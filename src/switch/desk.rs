@@ -13,6 +13,7 @@ use super::{Judged, Switch, events};
 use crate::audit::{Act, Event};
 use crate::check;
 use crate::clock::Timestamp;
+use crate::config::Config;
 use crate::decision::{Fault, Refusal, Stop};
 use crate::label;
 use crate::message::address::Address;
@@ -129,8 +130,9 @@ impl Switch {
         };
         draft.collected.push(release);
         let submitted = self.submitted_octets(id)?;
+        let config = self.config.snapshot();
         let judged = match draft.received(&submitted) {
-            Ok(received) => self.judge_aside(received).await,
+            Ok(received) => self.judge_aside(&config, received).await,
             Err(refusal) => Err(refusal.into()),
         };
         let (change, needs) = match judged {
@@ -140,13 +142,7 @@ impl Switch {
                     .message(draft.message)
                     .draft(id);
                 change.record(event);
-                events::accepted(
-                    &self.config,
-                    &mut change,
-                    self.now(),
-                    &released,
-                    &draft.drafter,
-                );
+                events::accepted(&config, &mut change, self.now(), &released, &draft.drafter);
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed);
                 }
@@ -238,8 +234,8 @@ impl Switch {
     }
 
     /// The holders of the roles that may still sign.
-    pub(super) fn officers(&self, needs: &[Need]) -> Vec<Address> {
-        self.config
+    pub(super) fn officers(config: &Config, needs: &[Need]) -> Vec<Address> {
+        config
             .subjects
             .values()
             .filter(|subject| {
@@ -261,7 +257,10 @@ impl Switch {
     ) -> Result<(), Fault> {
         change.remove_draft(id);
         match Address::parse(&draft.drafter) {
-            Ok(drafter) => self.say(change, report::closed(&drafter, id, draft, closing)),
+            Ok(drafter) => {
+                let notice = report::closed(&drafter, id, draft, closing);
+                self.say(&self.config.snapshot(), change, notice)
+            }
             Err(_) => Ok(()),
         }
     }
@@ -308,7 +307,8 @@ impl Switch {
     }
 
     fn may_see(&self, officer: &Address, draft: &Draft) -> bool {
-        let Some(subject) = self.config.subjects.get(officer) else {
+        let config = self.config.snapshot();
+        let Some(subject) = config.subjects.get(officer) else {
             return false;
         };
         let asked = draft
@@ -316,7 +316,7 @@ impl Switch {
             .iter()
             .any(|need| subject.roles.contains(&need.role));
         let cleared = label::ess::decode(&draft.label).is_ok_and(|label| {
-            check::authorize(self.config.policy(), &label, &subject.clearance, self.now()).is_ok()
+            check::authorize(config.policy(), &label, &subject.clearance, self.now()).is_ok()
         });
         asked && cleared
     }

@@ -101,6 +101,24 @@ pub(super) fn fault(at: Timestamp, id: MessageId, actor: &str, fault: &Fault) ->
         .detail("fault", fault.chain()))
 }
 
+/// Which policies are in force: names, versions, digests and signers.
+pub(super) fn with_policies(event: Event, config: &Config) -> Event {
+    let event = event.detail("judged-under", config.judged_under());
+    config.provenance.iter().fold(event, |event, policy| {
+        let signed = match policy.signed_by.as_slice() {
+            [] => "not signed by a pinned signer".to_owned(),
+            some => format!("signed by {}", list(some)),
+        };
+        event.detail(
+            format!("policy-{}", policy.name),
+            format!(
+                "version {}, sha384 {}, {signed}",
+                policy.version, policy.digest
+            ),
+        )
+    })
+}
+
 /// A change that is one event.
 pub(super) fn one(event: Event) -> Change {
     let mut change = Change::new();

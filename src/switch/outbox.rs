@@ -3,19 +3,33 @@
 
 use super::Switch;
 use crate::audit::{Act, Event};
-use crate::decision::{Fault, Stop};
+use crate::config::Config;
+use crate::decision::{Fault, Refusal, Stop};
 use crate::deliver::Outbox;
 use crate::message::MessageId;
 use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
 use crate::report::{self, Undelivered};
 use crate::seal::{self, Sealed};
 use crate::store::crash::{self, Point};
-use crate::store::{Change, EntryRow};
+use crate::store::{Change, EntryRow, ReplyRow};
 
 impl Outbox for Switch {
     async fn attempted(&self, claimed: Claimed, outcomes: Vec<Outcome>) {
         crash::here(Point::Delivered);
         let finished = self.queue.finish(&claimed, &outcomes);
+        self.settle(claimed, finished).await;
+    }
+
+    async fn forbidden(&self, claimed: Claimed, refusal: Refusal) {
+        let (class, subject, detail) = refusal.reason.enhanced();
+        let reply = ReplyRow {
+            by: "switch".into(),
+            code: Some(refusal.reason.code()),
+            enhanced: format!("{class}.{subject}.{detail}"),
+            text: refusal.to_string(),
+        };
+        let grounds: Vec<String> = refusal.grounds.iter().map(ToString::to_string).collect();
+        let finished = self.queue.forbid(&claimed, &reply, &grounds);
         self.settle(claimed, finished).await;
     }
 
@@ -32,9 +46,14 @@ impl Switch {
     }
 
     /// Queues a message of the switch itself.
-    pub(super) fn say(&self, change: &mut Change, message: seal::OwnMessage) -> Result<(), Fault> {
+    pub(super) fn say(
+        &self,
+        config: &Config,
+        change: &mut Change,
+        message: seal::OwnMessage,
+    ) -> Result<(), Fault> {
         let id = MessageId::new(self.clock.fresh_id());
-        match seal::own(&self.config, self.now(), id, message) {
+        match seal::own(config, self.now(), id, message) {
             Ok(Some(sealed)) => self.enqueue(change, sealed),
             Ok(None) => {}
             Err(Stop::Fault(fault)) => return Err(fault),
@@ -76,11 +95,12 @@ impl Switch {
             recipients: failures.iter().filter_map(undelivered).collect(),
         };
         let id = MessageId::new(self.clock.fresh_id());
-        let Some(message) = report::undelivered(&self.config.name, &about, id) else {
+        let config = self.config.snapshot();
+        let Some(message) = report::undelivered(&config.name, &about, id) else {
             return;
         };
         let to = message.to.clone();
-        match self.say(change, message) {
+        match self.say(&config, change, message) {
             Ok(()) => change.record(
                 Event::new(self.now(), Act::Reported, "switch")
                     .message(row.message)
@@ -104,9 +124,11 @@ fn undelivered(failure: &Failure) -> Option<(crate::message::address::Address, S
     let status = match (failure.reason, said) {
         // RFC 3463 §3.5: X.4.7, delivery time expired
         (FailureReason::Expired, _) => "5.4.7".to_owned(),
-        (FailureReason::Refused, Some(reply)) => reply.enhanced.clone(),
+        (FailureReason::Refused | FailureReason::Forbidden, Some(reply)) => reply.enhanced.clone(),
         // RFC 3463 §3.1: X.0.0, other status
-        (FailureReason::Refused, None) | (FailureReason::Removed, _) => "5.0.0".to_owned(),
+        (FailureReason::Refused | FailureReason::Forbidden, None) | (FailureReason::Removed, _) => {
+            "5.0.0".to_owned()
+        }
     };
     Some((recipient, status, text))
 }

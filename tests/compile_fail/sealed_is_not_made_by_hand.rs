@@ -12,5 +12,6 @@ pub fn forge(bytes: std::sync::Arc<[u8]>, to: Address) -> Sealed {
         bytes,
         precedence: Precedence::Flash,
         judged_under: String::new(),
+        permitted: ravelin::store::Permitted::Own,
     }
 }
