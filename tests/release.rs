@@ -7,6 +7,7 @@ use ravelin::clock::Clock;
 use ravelin::message::DraftId;
 use ravelin::message::address::Address;
 use ravelin::review::Release;
+use ravelin::store::Store;
 
 async fn world(dir: &Path, rules: &str) -> World {
     let mut world = World::found(dir, Clock::system(), rules).await.unwrap();
@@ -27,10 +28,18 @@ async fn draft(world: &World) -> DraftId {
     let message = world
         .compose(&drafter.address, &to, Some(&label), &drafter.sign)
         .unwrap();
+    let store = &world.running().unwrap().store;
+    let before: Vec<DraftId> = ids(store);
     let outcome = world.submit(drafter, &to, &message).await.unwrap();
     assert_eq!(outcome.reply().code, 250);
-    let store = &world.running().unwrap().store;
-    store.drafts().unwrap().last().unwrap().id
+    // Names are random: the new one is not the last one.
+    let mut after = ids(store);
+    after.retain(|id| !before.contains(id));
+    after.pop().unwrap()
+}
+
+fn ids(store: &Store) -> Vec<DraftId> {
+    store.drafts().unwrap().iter().map(|row| row.id).collect()
 }
 
 /// What the person with this local part signs over the draft.
