@@ -123,7 +123,8 @@ async fn a_reload_that_fails_changes_nothing() {
     let kept = [&config, &policy].map(|file| (file, std::fs::read(file).unwrap()));
     let cases = file(dir.path(), "alder.cases");
     let port = world.alder.ports.relay.to_string();
-    let wrongs: [(&str, Box<dyn Fn()>, &str); 6] = [
+    type Wrong<'a> = (&'a str, Box<dyn Fn() + 'a>, &'a str);
+    let wrongs: [Wrong<'_>; 6] = [
         (
             "an older version",
             Box::new(|| edit(&policy, "schemaVersion", "version=\"1\"", "version=\"0\"")),
