@@ -12,11 +12,13 @@ mod desk;
 mod events;
 mod outbox;
 mod permits;
+mod policies;
 mod reload;
 
 use std::sync::Arc;
 
 pub use desk::{DeskError, DraftView};
+pub use policies::RolledBack;
 pub use reload::ReloadError;
 
 use crate::accept::{Answer, Line};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ravelin::cli::demo::World;
+use ravelin::cli::serve;
 use ravelin::clock::{Clock, Timestamp};
 use ravelin::config::{self, Config, ConfigError};
 use ravelin::crypto::cms::oid;
@@ -285,4 +286,69 @@ async fn a_downgrade_takes_a_policy_that_names_it_and_is_signed() {
         line.contains("BEACON") && line.contains("alder.xml:"),
         "{line}"
     );
+}
+
+/// Everything that an error says, causes included.
+fn said(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// Whoever can write files while the switch is down brings no older policy back, signed as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_policy_does_not_come_back_while_the_switch_is_down() {
+    let folder = Folder::signed().await;
+    let old =
+        ["alder.xml", "alder.p7s"].map(|name| (name, std::fs::read(folder.at(name)).unwrap()));
+    let start = async |accept: &[&str]| {
+        let accept: Vec<String> = accept.iter().map(ToString::to_string).collect();
+        let config = folder.load().unwrap_or_else(|error| panic!("{error}"));
+        match serve::start_accepting(config, Clock::system(), &accept).await {
+            Ok(running) => {
+                running.stop().await;
+                Ok(())
+            }
+            Err(fault) => Err(said(&fault)),
+        }
+    };
+    let change = |version: &str, date: &str| {
+        for (name, octets) in &old {
+            std::fs::write(folder.at(name), octets).unwrap();
+        }
+        let version = format!("version=\"{version}\"\n");
+        folder.edit("alder.xml", "version=\"1\"\n", &version);
+        folder.edit("alder.xml", "20260101000000Z", date);
+        folder.sign("alder", &folder.officer());
+    };
+    start(&[]).await.unwrap();
+    start(&[]).await.unwrap();
+    change("2", "20260601000000Z");
+    start(&[]).await.unwrap();
+    // The old one, with its old signature; the same version with an older date; the same date.
+    for (version, date, wanted) in [
+        ("1", "20260101000000Z", "version 1 is older than 2"),
+        ("2", "20260501000000Z", "not after"),
+        ("3", "20260601000000Z", "not after"),
+    ] {
+        change(version, date);
+        let error = start(&[]).await.unwrap_err();
+        assert!(error.contains(wanted), "{error}");
+        assert!(
+            error.contains("ravelin serve --accept-older ALDER"),
+            "{error}"
+        );
+        // Naming another policy opens nothing.
+        assert!(start(&["BIRCH"]).await.is_err());
+    }
+    // An operator may mean it.
+    change("1", "20260101000000Z");
+    start(&["ALDER"]).await.unwrap();
+    start(&[]).await.unwrap();
+    let told = std::fs::read_to_string(folder.dir.path().join("audit/alder.jsonl")).unwrap();
+    let rolled = told.lines().filter(|line| line.contains("\"rolled-back\""));
+    assert_eq!(rolled.count(), 1, "{told}");
+    let started: Vec<&str> = told.lines().filter(|l| l.contains("\"started\"")).collect();
+    assert_eq!(started.len(), 5, "{told}");
+    assert!(started[2].contains("policy-ALDER") && started[2].contains("version 2"));
 }

@@ -143,6 +143,8 @@ pub enum Act {
     Reviewed,
     /// A signature for a draft was not accepted.
     ReviewRefused,
+    /// An operator accepted a label policy that is older than the one that was in force.
+    RolledBack,
     /// The switch began its work.
     Started,
     /// The switch ended its work.
@@ -181,6 +183,7 @@ impl Act {
             Self::Returned => "returned",
             Self::Reviewed => "reviewed",
             Self::ReviewRefused => "review-refused",
+            Self::RolledBack => "rolled-back",
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::Swept => "swept",

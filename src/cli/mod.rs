@@ -93,6 +93,9 @@ enum Command {
         /// The configuration of the switch
         #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
         config: PathBuf,
+        /// A label policy that may be older than the one that was in force; an event says so
+        #[arg(long, value_name = "POLICY")]
+        accept_older: Vec<String>,
     },
 }
 
@@ -116,7 +119,10 @@ pub fn run() -> ExitCode {
         Command::Policy(policy) => policy::run(policy),
         Command::Queue(queue) => queue::run(queue),
         Command::Release(release) => block_on(release::run(release)),
-        Command::Serve { config } => block_on(serve_until_told(config)),
+        Command::Serve {
+            config,
+            accept_older,
+        } => block_on(serve_until_told(config, accept_older)),
     };
     answer::exit(outcome)
 }
@@ -138,7 +144,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trou
         .block_on(work)
 }
 
-async fn serve_until_told(file: &Path) -> Result<Answer, Trouble> {
+async fn serve_until_told(file: &Path, accept_older: &[String]) -> Result<Answer, Trouble> {
     let config = config::load(file)?;
     let told = |error| Trouble::Fault(format!("listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
@@ -149,7 +155,7 @@ async fn serve_until_told(file: &Path) -> Result<Answer, Trouble> {
         .iter()
         .map(|listener| listener.name.clone())
         .collect();
-    let running = serve::start(config, Clock::system()).await?;
+    let running = serve::start_accepting(config, Clock::system(), accept_older).await?;
     for (name, address) in names.iter().zip(&running.listeners) {
         tracing::info!(%address, "listener {name} is open");
     }

@@ -40,8 +40,21 @@ pub struct Running {
 /// Opens the store and starts every task of a switch.
 ///
 /// # Errors
-/// When the store cannot be opened, an address is taken, or TLS cannot be set up.
+/// When the store cannot be opened, a label policy is older than the one that was in force, an address
+/// is taken, or TLS cannot be set up.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
+    start_accepting(config, clock, &[]).await
+}
+
+/// As [`start`]; label policies that `accept_older` names may be older than those that were in force.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_accepting(
+    config: Config,
+    clock: Clock,
+    accept_older: &[String],
+) -> Result<Running, Fault> {
     let in_force = InForce::new(config);
     let config = in_force.snapshot();
     let settings = Settings {
@@ -59,13 +72,13 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
         clock.clone(),
     )
     .map_err(|error| Fault::new("read the queue", error))?;
-    record(&store, &clock, Act::Started, &config.name).await?;
     let switch = Arc::new(Switch::new(
         in_force.clone(),
         clock.clone(),
         store.clone(),
         queue.clone(),
     ));
+    switch.begin(accept_older).await?;
     let mut tasks = JoinSet::new();
     let mut listeners = Vec::new();
     for listener in &config.listeners {

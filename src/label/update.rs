@@ -152,21 +152,51 @@ fn check_age(in_force: &Policies, new: &Policy, at: Timestamp) -> Result<(), Upd
     if new.octets == old.octets {
         return Ok(());
     }
+    newer(Age::of(old), Age::of(new)).or_else(refuse)
+}
+
+/// How old a policy says it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Age<'a> {
+    /// Its version.
+    pub version: u64,
+    /// Its creation date, as written.
+    pub created: Option<&'a str>,
+}
+
+impl<'a> Age<'a> {
+    fn of(policy: &'a Policy) -> Self {
+        Self {
+            version: policy.version,
+            created: policy.created.as_deref(),
+        }
+    }
+}
+
+/// Whether a policy with other octets may take the place of one that was in force: its version is not
+/// lower and its creation date is later.
+///
+/// # Errors
+/// What is older, and than what.
+pub fn newer(old: Age<'_>, new: Age<'_>) -> Result<(), String> {
     if new.version < old.version {
         let (new, old) = (new.version, old.version);
-        return refuse(format!(
+        return Err(format!(
             "version {new} is older than {old}, which is in force"
         ));
     }
-    let before = old.created.as_deref().and_then(generalized);
+    let (before, created) = (
+        old.created.and_then(generalized),
+        new.created.and_then(generalized),
+    );
     match (before, created) {
         (Some(before), Some(created)) if created > before => Ok(()),
-        (Some(before), Some(created)) => refuse(format!(
+        (Some(before), Some(created)) => Err(format!(
             "created {created}, not after {before}, when the one in force was created"
         )),
         (None, _) if new.version > old.version => Ok(()),
         (None, Some(_)) => Ok(()),
-        _ => refuse("without a readable creationDate nobody can tell that it is newer".to_owned()),
+        _ => Err("without a readable creationDate nobody can tell that it is newer".to_owned()),
     }
 }
 

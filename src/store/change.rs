@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::rows::{DraftRow, EntryRow};
+use super::rows::{DraftRow, EntryRow, PolicyRow};
 use crate::audit::Event;
 use crate::message::{DraftId, EntryId};
 
@@ -22,6 +22,7 @@ pub struct Change {
 pub(super) enum Op {
     PutDraft(DraftRow, Arc<[u8]>),
     PutEntry(EntryRow, Arc<[u8]>),
+    Policies(Vec<PolicyRow>),
     QuarantineDraft(DraftId),
     QuarantineEntry(EntryId),
     RemoveDraft(DraftId),
@@ -84,6 +85,11 @@ impl Change {
     /// Sets an entry aside that cannot be read any more. Add the event that says why.
     pub fn quarantine_entry(&mut self, id: EntryId) {
         self.ops.push(Op::QuarantineEntry(id));
+    }
+
+    /// Remembers which label policies are in force, in the place of what was remembered.
+    pub fn remember_policies(&mut self, rows: Vec<PolicyRow>) {
+        self.ops.push(Op::Policies(rows));
     }
 
     /// Takes over everything that `other` holds, after what is already here.

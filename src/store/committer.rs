@@ -20,7 +20,7 @@ use super::engine::{StopOnPanic, Table, Write};
 use super::rows::{DraftRow, EntryRow, EntryState};
 use super::sealing::Sealer;
 use super::start::{body_key, draft_name, entry_name};
-use super::{Applied, Committed, Fault, Shared};
+use super::{Applied, Committed, Fault, POLICIES, Shared};
 use crate::audit::export::Export;
 use crate::audit::{Chain, Event, Record};
 use crate::clock::Timestamp;
@@ -217,6 +217,8 @@ impl Committer {
                     self.index.entries.get(&row.id),
                     Expected::Revision(row.revision),
                 ),
+                // One value, replaced whole: it conflicts only with a second one in the change.
+                Op::Policies(_) => ("policies".to_owned(), None, Expected::None),
                 Op::QuarantineDraft(id) | Op::RemoveDraft(id) => {
                     (draft_name(*id), self.index.drafts.get(id), Expected::Any)
                 }
@@ -279,6 +281,13 @@ impl Committer {
         match op {
             Op::PutDraft(row, _) | Op::UpdateDraft(row) => self.stage_draft(row, place, group),
             Op::PutEntry(row, _) | Op::UpdateEntry(row) => self.stage_entry(row, place, group),
+            Op::Policies(rows) => {
+                let json = Zeroizing::new(serde_json::to_vec(&rows)?);
+                let sealed = self.shared.sealer.seal(Table::Meta, POLICIES, &json)?;
+                let write = Write::Put(Table::Meta, POLICIES.to_vec(), sealed);
+                group.writes.push(write);
+                Ok(())
+            }
             Op::RemoveDraft(id) => {
                 let known = self.index.drafts.remove(&id);
                 group

@@ -38,12 +38,16 @@ use sealing::Sealer;
 
 pub use change::Change;
 pub use rows::{
-    DraftRow, DraftState, EntryRow, EntryState, Permitted, RecipientRow, RecipientState, ReplyRow,
+    DraftRow, DraftState, EntryRow, EntryState, Permitted, PolicyRow, RecipientRow, RecipientState,
+    ReplyRow,
 };
 pub use sealing::{KeyFileError, StoreKey};
 
 use crate::clock::Clock;
 use crate::message::{DraftId, EntryId};
+
+/// The name under which the policies in force are remembered.
+const POLICIES: &[u8] = b"policies";
 
 /// Where and how the store lies.
 pub struct Settings {
@@ -238,6 +242,14 @@ impl Store {
             .all(Table::Draft, |stored: committer::Stored<DraftRow>| {
                 stored.row
             })
+    }
+
+    /// The label policies that were in force last, and those that were before and are not any more.
+    pub fn policies(&self) -> Result<Vec<PolicyRow>, Fault> {
+        let stored = self
+            .inner
+            .stored(Table::Meta, POLICIES, "the memory of policies")?;
+        Ok(stored.unwrap_or_default())
     }
 
     /// The line of one audit record.

@@ -76,6 +76,21 @@ pub enum Permitted {
     Unknown,
 }
 
+/// A label policy that was in force: what an older one in its place is told by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRow {
+    /// Its object identifier.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// Its creation date, as written.
+    pub created: Option<String>,
+    /// The digest of its file.
+    pub digest: String,
+}
+
 /// Whether an entry may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

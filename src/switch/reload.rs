@@ -5,6 +5,7 @@
 //! one stays, and an event says why. Sessions go on; each message is judged under one configuration.
 //! Refuses: a change of what cannot change while the switch runs, by name.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::{Switch, events};
@@ -12,6 +13,7 @@ use crate::audit::{Act, Event};
 use crate::config::{self, Config, ConfigError};
 use crate::decision::Fault;
 use crate::message::address::Address;
+use crate::store::Change;
 use crate::tls;
 
 /// Why the configuration in force stays.
@@ -56,6 +58,14 @@ impl Switch {
         let read: Result<Config, ConfigError> = read
             .await
             .map_err(|error| Fault::new("read the configuration", error))?;
+        let mut change = Change::new();
+        let read = match read {
+            Ok(next) => self
+                .remember_policies(&mut change, &next, &[])?
+                .map(|()| next)
+                .map_err(|older| wrong(&before, "policy".to_owned(), older, "raise its version")),
+            Err(error) => Err(error),
+        };
         let next = match read {
             Ok(next) => Arc::new(next),
             Err(error) => {
@@ -64,8 +74,11 @@ impl Switch {
                 return Err(Box::new(error).into());
             }
         };
-        let event = events::with_policies(Event::new(now, Act::Reloaded, actor), &next);
-        self.commit(events::one(event)).await?;
+        change.record(events::with_policies(
+            Event::new(now, Act::Reloaded, actor),
+            &next,
+        ));
+        self.commit(change).await?;
         self.config.swap(Arc::clone(&next));
         Ok(next)
     }
@@ -73,27 +86,32 @@ impl Switch {
 
 /// Whether `next` can take the place of `before` without a new start.
 fn changeable(before: &Config, next: &Config) -> Result<(), ConfigError> {
-    let wrong = |key: String, text: String, remedy: &str| ConfigError {
-        file: next.file.clone(),
-        line: None,
-        key,
-        text,
-        remedy: remedy.to_owned(),
-    };
     let fixed = before.fixed_differences(next);
     if !fixed.is_empty() {
         return Err(wrong(
+            next,
             fixed.join(", "),
-            "cannot change while the switch runs; nothing was changed".to_owned(),
+            "cannot change while the switch runs; nothing was changed",
             "put the old value back, or stop the switch and start it anew",
         ));
     }
     // Listeners make it anew at their next connection: it must be possible.
     tls::server(next).map(drop).map_err(|error| {
         wrong(
+            next,
             "keys.tls".to_owned(),
-            error.to_string(),
+            error,
             "name a software key and a certificate that belong together",
         )
     })
+}
+
+fn wrong(config: &Config, key: String, text: impl Display, remedy: &str) -> ConfigError {
+    ConfigError {
+        file: config.file.clone(),
+        line: None,
+        key,
+        text: text.to_string(),
+        remedy: remedy.to_owned(),
+    }
 }
