@@ -15,6 +15,8 @@ mod model;
 mod analysis;
 #[path = "labels/numbers.rs"]
 mod numbers;
+#[path = "labels/options.rs"]
+mod options;
 #[path = "labels/program.rs"]
 mod program;
 #[path = "labels/published.rs"]

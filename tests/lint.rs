@@ -117,7 +117,8 @@ fn alder_and_birch_leave_at_home_what_they_say() {
 }
 
 const HEAD: &str = "<SPIF xmlns='http://www.xmlspif.org/spif' schemaVersion='2.1' creationDate='x' \
-    originatorDN='x' keyIdentifier='x' privilegeId='1.2.3' rbacId='1.2.3'>";
+    originatorDN='x' keyIdentifier='x' privilegeId='2.16.840.1.101.2.1.8.3' \
+    rbacId='2.16.840.1.101.2.1.8.3'>";
 
 /// A little policy; `number` makes its identifiers.
 fn little(name: &str, number: u32, classes: &str, sets: &str, rest: &str) -> Policy {

@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ravelin_fuzz::POLICIES;
+use ravelin_fuzz::label::nato::Tolerance;
 use ravelin_fuzz::label::validity::Mode;
 use ravelin_fuzz::label::{compiled, ess};
 
@@ -24,6 +25,6 @@ fuzz_target!(|octets: &[u8]| {
             .map(|label| compiled::label(policy, label));
         assert_eq!(short, long.is_some_and(valid));
     }
-    let _ = ess::decode_ber(octets, &POLICIES);
+    let _ = ess::decode_ber(octets, &POLICIES, &Tolerance::ALL);
     let _ = ess::decode_equivalent_labels(octets);
 });

@@ -95,6 +95,15 @@ pub fn authorize_in(
     Access::denied(decision.failed)
 }
 
+/// What a site puts in the place of what is missing; nothing unless it says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// Counts where there is no label.
+    pub label: Option<Label>,
+    /// Counts where there is no clearance of the label's policy.
+    pub clearance: Option<Clearance>,
+}
+
 /// Decides where policy, label or clearance may be missing: what is missing denies.
 ///
 /// `clearances` are all that the party has; the one of the label's policy counts.
@@ -104,34 +113,76 @@ pub fn judge(
     clearances: &[Clearance],
     at: Timestamp,
 ) -> Access {
+    judge_with(policies, label, clearances, &Defaults::default(), at)
+}
+
+/// As [`judge`], with what the site puts in the place of what is missing. A label that names no policy is
+/// one of the policy that the loaded policies state as their default (defaultSecurityPolicyId). Each default
+/// that counted is among the reasons.
+pub fn judge_with(
+    policies: &Policies,
+    label: Option<&Label>,
+    clearances: &[Clearance],
+    defaults: &Defaults,
+    at: Timestamp,
+) -> Access {
+    let mut used = Vec::new();
+    let mut note = |id, policy: &Policy, text: &str| {
+        used.push(Reason::new(id, policy.own_element(), text));
+    };
     let deny = |id, text: &str| Access::denied(vec![Reason::new(id, "no policy".to_owned(), text)]);
-    let Some(label) = label else {
+    let Some(given) = label.or(defaults.label.as_ref()) else {
         return deny("label.missing", "there is no security label");
     };
-    let Some(oid) = label.policy else {
-        return deny("label.policy-missing", "the label names no policy");
+    let own = given.policy.map(|oid| (oid, policies.get(&oid)));
+    let (policy, given) = match (own, policies.default_policy()) {
+        (Some((_, Some(policy))), _) => (policy, given.clone()),
+        (Some((oid, None)), _) => {
+            let text = format!("the policy {oid} is not loaded");
+            return deny("label.policy-unknown", &text);
+        }
+        (None, Some(policy)) => {
+            let text = "the label names no policy; the policy that is the default counts";
+            note("label.policy-default", policy, text);
+            let given = Label {
+                policy: Some(policy.oid),
+                ..given.clone()
+            };
+            (policy, given)
+        }
+        (None, None) => return deny("label.policy-missing", "the label names no policy"),
     };
-    let Some(policy) = policies.get(&oid) else {
-        let text = format!("the policy {oid} is not loaded");
-        return deny("label.policy-unknown", &text);
-    };
-    let mut of_policy = clearances
-        .iter()
-        .filter(|clearance| clearance.policy == oid);
+    if label.is_none() {
+        let text = "there is no security label; the default label counts";
+        note("label.default", policy, text);
+    }
+    let of_policy = |clearance: &&Clearance| clearance.policy == policy.oid;
+    let mut held = clearances.iter().filter(of_policy);
     let denied = |id, text: String| {
-        let mut reasons = validity::check(policy, label, at, Mode::Reception);
+        let mut reasons = validity::check(policy, &given, at, Mode::Reception);
         reasons.push(Reason::new(id, policy.own_element(), text));
         Access::denied(reasons)
     };
-    let Some(clearance) = of_policy.next() else {
-        let text = format!("there is no clearance of the policy {}", policy.name);
-        return denied("clearance.missing", text);
+    let by_default = || defaults.clearance.as_ref().filter(of_policy);
+    let clearance = match (held.next(), held.next()) {
+        (Some(_), Some(_)) => {
+            let text = format!("there are several clearances of the policy {}", policy.name);
+            return denied("clearance.ambiguous", text);
+        }
+        (Some(clearance), None) => clearance,
+        (None, _) => {
+            let Some(clearance) = by_default() else {
+                let text = format!("there is no clearance of the policy {}", policy.name);
+                return denied("clearance.missing", text);
+            };
+            let text = "there is no clearance; the default clearance counts";
+            note("clearance.default", policy, text);
+            clearance
+        }
     };
-    if of_policy.next().is_some() {
-        let text = format!("there are several clearances of the policy {}", policy.name);
-        return denied("clearance.ambiguous", text);
-    }
-    authorize(policy, label, clearance, at)
+    let mut access = authorize(policy, &given, clearance, at);
+    access.reasons.append(&mut used);
+    access
 }
 
 #[derive(Default)]

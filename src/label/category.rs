@@ -10,11 +10,15 @@ use const_oid::ObjectIdentifier;
 use super::der::{
     self, BIT_STRING, Element, OBJECT_IDENTIFIER, SEQUENCE, SET, SyntaxError, SyntaxProblem,
 };
-use super::missi::{self, EnumeratedKind};
+use super::missi;
+use super::named;
+use super::policy::Policy;
 use super::value::{Categories, Category, DuplicateCategory, Kind};
 
 /// The arc of the five types.
 const ACP_145: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.2.1.8.3");
+/// ADatP-4774.1 §5.24: XML labels, and ACP 145 for binary ones.
+const NATO_BINARY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.26.0.4774.5.24.1");
 const RESTRICTIVE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.2.1.8.3.0");
 const ENUMERATED_PERMISSIVE: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("2.16.840.1.101.2.1.8.3.1");
@@ -47,6 +51,66 @@ pub(super) enum Empty {
     Refused,
 }
 
+/// How the categories of a label or clearance are written in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CategorySyntax {
+    /// ACP 145(A), RFC 7906: a type for each kind.
+    Acp145,
+    /// SDN.801: one category that holds all tags.
+    Missi,
+    /// RFC 3114: the names of the categories.
+    Names,
+}
+
+impl CategorySyntax {
+    /// The syntax that an rbacId or privilegeId of a policy means; `None` when it names none that is known.
+    pub(super) fn of(identifier: &ObjectIdentifier) -> Option<Self> {
+        if *identifier == ACP_145 || *identifier == NATO_BINARY {
+            return Some(CategorySyntax::Acp145);
+        }
+        if *identifier == missi::LABEL || *identifier == missi::PRIVILEGES {
+            return Some(CategorySyntax::Missi);
+        }
+        (*identifier == named::NAMES).then_some(CategorySyntax::Names)
+    }
+}
+
+/// Under which policy octets are read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Under<'a> {
+    /// It settles what the octets leave open; `None` when nothing is known of it.
+    pub(super) policy: Option<&'a Policy>,
+    /// A syntax other than the policy's is read too.
+    pub(super) any_syntax: bool,
+}
+
+impl Under<'_> {
+    // standards/labels.md §3.4: the syntax in a label matches the policy's rbacId, in a clearance its
+    // privilegeId, unless configured.
+    pub(super) fn allows(
+        self,
+        syntax: CategorySyntax,
+        empty: Empty,
+        start: usize,
+    ) -> Result<(), SyntaxError> {
+        let Some(policy) = self.policy.filter(|_| !self.any_syntax) else {
+            return Ok(());
+        };
+        if policy.options.any_category_syntax {
+            return Ok(());
+        }
+        let wanted = match empty {
+            Empty::Refused => policy.label_syntax,
+            Empty::Grants => policy.clearance_syntax,
+        };
+        // An identifier that names no syntax stands for the common one; `lint` tells of it.
+        if wanted.unwrap_or(CategorySyntax::Acp145) == syntax {
+            return Ok(());
+        }
+        Err(SyntaxProblem::CategorySyntax.at(start))
+    }
+}
+
 /// One member of the SET as it stands in the octets; what it holds is not yet read.
 pub(super) enum Member<'a> {
     /// An ACP 145 category: tag set and attributes.
@@ -57,6 +121,8 @@ pub(super) enum Member<'a> {
     },
     /// The MISSI category, which holds all tags.
     Missi(Element<'a>),
+    /// The names of RFC 3114.
+    Names(Element<'a>),
     /// A type that is not known.
     Unknown(ObjectIdentifier),
 }
@@ -91,8 +157,9 @@ pub(super) fn walk<'a>(
         let value = value_reader.next("the category value")?;
         value_reader.finish()?;
         let member = member(&type_, &value, empty)?;
-        // SDN.801: exactly one security category.
-        if matches!(member, Member::Missi(_)) && (seen > 1 || !reader.is_empty()) {
+        // SDN.801: exactly one security category. The names of RFC 3114 stand alone too.
+        let alone = matches!(member, Member::Missi(_) | Member::Names(_));
+        if alone && (seen > 1 || !reader.is_empty()) {
             return Err(SyntaxProblem::MissiNotAlone.at(sequence.start));
         }
         let has_values = matches!(member, Member::Attributes { .. });
@@ -127,6 +194,7 @@ fn member<'a>(
         Some([3]) => (Some(Kind::Informative), Some(Kind::InformativeSet)),
         Some([4]) => (None, Some(Kind::EnumeratedRestrictive)),
         _ if type_.content == missi.as_bytes() => return Ok(Member::Missi(*value)),
+        _ if type_.content == named::NAMES.as_bytes() => return Ok(Member::Names(*value)),
         _ => return Ok(Member::Unknown(type_.object_identifier()?)),
     };
     let value = value.expect(SEQUENCE, "tag name and attributes (SEQUENCE)")?;
@@ -158,9 +226,10 @@ fn member<'a>(
 pub(super) fn decode(
     set: &Element<'_>,
     empty: Empty,
-    kind_of: &EnumeratedKind<'_>,
+    under: Under<'_>,
 ) -> Result<Found, SyntaxError> {
     let mut found = Found::default();
+    let kind_of = |tag_set: &ObjectIdentifier| under.policy?.enumerated_kind(tag_set);
     walk(set, empty, |member, start| {
         match member {
             Member::Attributes {
@@ -168,6 +237,7 @@ pub(super) fn decode(
                 kind,
                 values,
             } => {
+                under.allows(CategorySyntax::Acp145, empty, start)?;
                 let category = Category {
                     tag_set: tag_set.object_identifier()?,
                     kind,
@@ -177,15 +247,23 @@ pub(super) fn decode(
                 return found.add(category, start).map(|()| count);
             }
             Member::Missi(value) => {
+                under.allows(CategorySyntax::Missi, empty, start)?;
                 found.categories = match empty {
                     Empty::Refused => {
-                        let tags = missi::label_tags(&value, kind_of)?;
+                        let tags = missi::label_tags(&value, &kind_of)?;
                         found.levels = tags.levels;
                         tags.categories
                     }
-                    Empty::Grants => missi::privileges(&value, kind_of)?,
+                    Empty::Grants => missi::privileges(&value, &kind_of)?,
                 };
             }
+            Member::Names(value) => match under.policy {
+                Some(policy) => {
+                    under.allows(CategorySyntax::Names, empty, start)?;
+                    named::read(&value, policy, empty, &mut found.categories)?;
+                }
+                None => found.unknown.push((named::NAMES, start)),
+            },
             Member::Unknown(type_) => found.unknown.push((type_, start)),
         }
         Ok(0)

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 
 use const_oid::ObjectIdentifier;
 
-use super::category::{self, Empty, Found};
+use super::category::{self, Empty, Found, Under};
 use super::der::{
     self, BIT_STRING, OBJECT_IDENTIFIER, Reader, SEQUENCE, SET, SyntaxError, SyntaxProblem,
 };
 use super::missi;
+use super::nato::Tolerance;
 use super::policy::{Policies, Policy};
 use super::value::Clearance;
 
@@ -44,19 +45,39 @@ pub fn decode(octets: &[u8]) -> Result<Clearance, SyntaxError> {
 /// # Errors
 /// When the octets are not exactly one clearance.
 pub fn decode_with_notes(octets: &[u8]) -> Result<Decoded, SyntaxError> {
-    read(octets, None)
+    read(octets, |_| Under::default())
 }
 
-/// As [`decode_with_notes`], and reads enumerated MISSI privileges too: the clearance's policy says which
-/// kind they are.
+/// As [`decode_with_notes`], and with the clearance's policy: it says which kind enumerated MISSI
+/// privileges are and what the names of RFC 3114 mean, and its privilegeId says which syntax of categories
+/// may stand there.
 ///
 /// # Errors
-/// When the octets are not exactly one clearance, or the policy does not settle the kind.
+/// When the octets are not exactly one clearance, or the policy does not settle the kind or names another
+/// syntax.
 pub fn decode_under(octets: &[u8], policies: &Policies) -> Result<Decoded, SyntaxError> {
-    read(octets, Some(policies))
+    decode_tolerantly(octets, policies, &[])
 }
 
-fn read(octets: &[u8], policies: Option<&Policies>) -> Result<Decoded, SyntaxError> {
+/// As [`decode_under`]; with [`Tolerance::CategorySyntax`] every known syntax of categories is read.
+///
+/// # Errors
+/// As [`decode_under`].
+pub fn decode_tolerantly(
+    octets: &[u8],
+    policies: &Policies,
+    tolerances: &[Tolerance],
+) -> Result<Decoded, SyntaxError> {
+    read(octets, |oid| Under {
+        policy: policies.get(oid),
+        any_syntax: tolerances.contains(&Tolerance::CategorySyntax),
+    })
+}
+
+fn read<'p>(
+    octets: &[u8],
+    under: impl Fn(&ObjectIdentifier) -> Under<'p>,
+) -> Result<Decoded, SyntaxError> {
     let sequence = der::whole(octets, SEQUENCE, "a clearance (SEQUENCE)")?;
     let mut reader = sequence.inside();
     let policy = reader.next("the policy identifier")?;
@@ -78,9 +99,7 @@ fn read(octets: &[u8], policies: Option<&Policies>) -> Result<Decoded, SyntaxErr
     let mut found = Found::default();
     if reader.peek() == Some(category_tag) {
         let set = reader.next("the security categories")?;
-        let of_policy = policies.and_then(|policies| policies.get(&policy));
-        let kind_of = |tag_set: &ObjectIdentifier| of_policy?.enumerated_kind(tag_set);
-        found = category::decode(&set, Empty::Grants, &kind_of)?;
+        found = category::decode(&set, Empty::Grants, under(&policy))?;
     }
     refuse_rest(&mut reader)?;
     Ok(Decoded {

@@ -8,12 +8,12 @@ use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
 use super::bits::{Bits, Meeting, Span};
-use super::category::{self, Empty, Member};
+use super::category::{self, CategorySyntax, Empty, Member, Under};
 use super::der::{SyntaxError, SyntaxProblem};
 use super::ess;
 use super::policy::{CategoryId, Group, Operation, Policy, Requirement};
 use super::validity::Mode;
-use super::value::{Clearance, Kind, Label};
+use super::value::{Clearance, Kind, Label, PrivacyMark};
 
 /// Yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct CompiledLabel {
     categories: Bits,
     /// Valid but for time windows and obsolete values.
     valid: bool,
+    /// Has something that a new label may not have.
     obsolete: bool,
 }
 
@@ -54,7 +55,8 @@ pub fn label(policy: &Policy, label: &Label) -> CompiledLabel {
             }
         }
     }
-    numbers.finish(label.classification)
+    let mark = label.privacy_mark.as_ref().map(PrivacyMark::text);
+    numbers.finish(label.classification, mark)
 }
 
 /// The label in the policy's numbers, straight from the octets of an ESSSecurityLabel: no [`Label`] is
@@ -69,30 +71,37 @@ pub fn read(policy: &Policy, octets: &[u8]) -> Result<CompiledLabel, SyntaxError
         .policy
         .is_some_and(|element| element.content == policy.oid.as_bytes());
     let mut numbers = Numbering::new(policy, own);
-    let mut missi = None;
+    let under = Under {
+        policy: own.then_some(policy),
+        any_syntax: false,
+    };
+    let mut rare = false;
     if let Some(set) = found.categories {
         category::walk(&set, Empty::Refused, |member, start| match member {
             Member::Attributes {
                 tag_set,
                 kind,
                 values,
-            } => match numbers.first_entry(tag_set.content, kind) {
-                Some(at) => values.each_value(|value| numbers.value(at, value)),
-                // Not a label of this policy; the values must still be well formed.
-                None => values.each_value(|_| true),
-            },
-            Member::Missi(_) => {
-                missi = Some(start);
+            } => {
+                under.allows(CategorySyntax::Acp145, Empty::Refused, start)?;
+                match numbers.first_entry(tag_set.content, kind) {
+                    Some(at) => values.each_value(|value| numbers.value(at, value)),
+                    // Not a label of this policy; the values must still be well formed.
+                    None => values.each_value(|_| true),
+                }
+            }
+            Member::Missi(_) | Member::Names(_) => {
+                rare = true;
                 Ok(0)
             }
             Member::Unknown(type_) => Err(SyntaxProblem::UnknownCategory(type_).at(start)),
         })?;
     }
-    if missi.is_some() {
-        // Levels beside the tags, and kinds that the policy must settle: rare, so the long way.
+    if rare {
+        // Levels beside the tags, kinds and names that the policy must settle: the long way.
         return Ok(label(policy, &ess::decode_for(octets, policy)?));
     }
-    Ok(numbers.finish(found.classification))
+    Ok(numbers.finish(found.classification, found.mark_text()))
 }
 
 /// A label on its way into the policy's numbers.
@@ -142,7 +151,7 @@ impl<'a> Numbering<'a> {
         new
     }
 
-    fn finish(self, classification: Option<u64>) -> CompiledLabel {
+    fn finish(self, classification: Option<u64>, mark: Option<&str>) -> CompiledLabel {
         let masks = &self.policy.masks;
         let class = classification.and_then(|value| masks.class(value));
         let mut compiled = CompiledLabel {
@@ -152,13 +161,16 @@ impl<'a> Numbering<'a> {
             valid: self.valid,
             obsolete: false,
         };
-        let Some(class) = class.filter(|_| self.valid) else {
+        let mark_is = |mode| mark.is_none_or(|mark| self.policy.allows_mark(mark, mode));
+        let valid = self.valid && mark_is(Mode::Reception);
+        let Some(class) = class.filter(|_| valid) else {
             compiled.valid = false;
             return compiled;
         };
         compiled.obsolete = masks.obsolete_classes.contains(class)
-            || !masks.obsolete.is_disjoint(&compiled.categories);
-        compiled.valid = masks.rules_hold(class, &compiled.categories);
+            || !masks.obsolete.is_disjoint(&compiled.categories)
+            || !mark_is(Mode::Origination);
+        compiled.valid = masks.rules_hold(self.policy, class, &compiled.categories);
         compiled
     }
 }
@@ -405,7 +417,7 @@ impl Masks {
             .position(|entry| entry.kind == kind && entry.tag_set.as_bytes() == tag_set)
     }
 
-    fn rules_hold(&self, class: usize, present: &Bits) -> bool {
+    fn rules_hold(&self, policy: &Policy, class: usize, present: &Bits) -> bool {
         let ruled = present.iter().filter(|number| self.ruled.contains(*number));
         let each = ruled
             .filter_map(|number| self.rules.get(number))
@@ -421,7 +433,8 @@ impl Masks {
             && of_class.is_some_and(|all| all.iter().all(|wanted| wanted.holds(present)))
             && self.selections.iter().all(|(span, minimum, maximum)| {
                 let count = span.count(present);
-                count == 0 || (count >= *minimum && maximum.is_none_or(|maximum| count <= maximum))
+                let unused = count == 0 && !policy.options.minimum_always;
+                unused || (count >= *minimum && maximum.is_none_or(|maximum| count <= maximum))
             })
     }
 

@@ -46,6 +46,12 @@ pub enum SyntaxProblem {
     /// The categories SET is there, but empty, or has more than 64 entries.
     #[error("security categories must be 1 to 64, found {0}")]
     CategoryCount(usize),
+    /// A text of RFC 3114 that is not the name of one category.
+    #[error("a category's text is not the name of exactly one category of the policy")]
+    CategoryName,
+    /// Not the syntax of categories that the policy's rbacId or privilegeId names.
+    #[error("the categories are in another syntax than the policy's rbacId or privilegeId names")]
+    CategorySyntax,
     /// One (tag set, kind) occurs twice.
     #[error(transparent)]
     DuplicateCategory(#[from] DuplicateCategory),

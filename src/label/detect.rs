@@ -75,7 +75,7 @@ pub fn label(
     match form(input)? {
         Form::Octets(octets) => {
             let octets = inner(&octets, &LABEL_ATTRIBUTE);
-            ess::decode_ber(octets, policies)
+            ess::decode_ber(octets, policies, tolerances)
                 .map(|label| (label, Syntax::Octets))
                 .map_err(|error| unreadable("an ESS label", &error))
         }
@@ -170,7 +170,8 @@ pub fn clearance(
 ) -> Result<(Clearance, Syntax), Unreadable> {
     match form(input)? {
         Form::Octets(octets) => {
-            clearance::decode_under(inner(&octets, &CLEARANCE_ATTRIBUTE), policies)
+            let octets = inner(&octets, &CLEARANCE_ATTRIBUTE);
+            clearance::decode_tolerantly(octets, policies, tolerances)
                 .map(|decoded| (decoded.clearance, Syntax::Octets))
                 .map_err(|error| unreadable("a Clearance", &error))
         }

@@ -338,6 +338,15 @@ impl Work<'_> {
             .collect();
         if targets.is_empty() {
             let Some(discard) = entries.first() else {
+                if !relevant && describing.options.drop_informative {
+                    self.trace.push(Step {
+                        from: shown,
+                        to: String::new(),
+                        element: from.category_element(category),
+                        effect: Effect::LeavesOut,
+                    });
+                    return;
+                }
                 let text = format!("{shown} has no equivalent in {}", to.name);
                 let element = from.category_element(category);
                 return self.fail("translation.no-category", element, text, shown);

@@ -9,14 +9,16 @@ use std::collections::BTreeSet;
 use const_oid::ObjectIdentifier;
 
 use super::ber;
-use super::category::{self, Empty};
+use super::category::{self, Empty, Under};
 use super::der::{
     self, Element, INTEGER, OBJECT_IDENTIFIER, PRINTABLE_STRING, SEQUENCE, SET, SyntaxError,
     SyntaxProblem, UTF8_STRING,
 };
 use super::missi;
+use super::named;
+use super::nato::Tolerance;
 use super::policy::{Policies, Policy};
-use super::value::{Kind, Label, PrivacyMark};
+use super::value::{Label, PrivacyMark};
 
 /// Reads a label; the components may stand in any order.
 ///
@@ -25,32 +27,55 @@ use super::value::{Kind, Label, PrivacyMark};
 /// # Errors
 /// When the octets are not exactly one label, or a category syntax is not known.
 pub fn decode(octets: &[u8]) -> Result<Label, SyntaxError> {
-    label(&der::whole(octets, SET, "a security label (SET)")?, |_| {
-        None
-    })
+    let set = der::whole(octets, SET, "a security label (SET)")?;
+    label(&set, |_| Under::default())
 }
 
-/// As [`decode`], and reads enumerated MISSI tags too: the label's policy says which kind they are.
+/// As [`decode`], and with the label's policy: it says which kind enumerated MISSI tags are and what the
+/// names of RFC 3114 mean, and its rbacId says which syntax of categories may stand there.
 ///
 /// # Errors
-/// As [`decode`], and when the policy does not settle the kind.
+/// As [`decode`], and when the policy does not settle the kind or names another syntax.
 pub fn decode_under(octets: &[u8], policies: &Policies) -> Result<Label, SyntaxError> {
-    let set = der::whole(octets, SET, "a security label (SET)")?;
-    label(&set, |oid| policies.get(oid))
+    decode_tolerantly(octets, policies, &[])
 }
 
-/// As [`decode_under`] with one policy; a label of another policy has no enumerated MISSI tags then.
-pub(super) fn decode_for(octets: &[u8], policy: &Policy) -> Result<Label, SyntaxError> {
-    let set = der::whole(octets, SET, "a security label (SET)")?;
-    label(&set, |oid| (policy.oid == *oid).then_some(policy))
-}
-
-/// As [`decode_under`], and accepts lengths that BER allows and DER does not (RFC 7444 has labels so).
+/// As [`decode_under`]; with [`Tolerance::CategorySyntax`] every known syntax of categories is read.
 ///
 /// # Errors
 /// As [`decode_under`].
-pub fn decode_ber(octets: &[u8], policies: &Policies) -> Result<Label, SyntaxError> {
-    decode_under(&ber::definite(octets)?, policies)
+pub fn decode_tolerantly(
+    octets: &[u8],
+    policies: &Policies,
+    tolerances: &[Tolerance],
+) -> Result<Label, SyntaxError> {
+    let set = der::whole(octets, SET, "a security label (SET)")?;
+    label(&set, |oid| Under {
+        policy: oid.and_then(|oid| policies.get(&oid)),
+        any_syntax: tolerances.contains(&Tolerance::CategorySyntax),
+    })
+}
+
+/// As [`decode_under`] with one policy, which gives a label of another policy no meaning.
+pub(super) fn decode_for(octets: &[u8], policy: &Policy) -> Result<Label, SyntaxError> {
+    let set = der::whole(octets, SET, "a security label (SET)")?;
+    label(&set, |oid| Under {
+        policy: (oid == Some(policy.oid)).then_some(policy),
+        any_syntax: false,
+    })
+}
+
+/// As [`decode_tolerantly`], and accepts lengths that BER allows and DER does not (RFC 7444 has labels
+/// so).
+///
+/// # Errors
+/// As [`decode_under`].
+pub fn decode_ber(
+    octets: &[u8],
+    policies: &Policies,
+    tolerances: &[Tolerance],
+) -> Result<Label, SyntaxError> {
+    decode_tolerantly(&ber::definite(octets)?, policies, tolerances)
 }
 
 /// Reads a label and refuses every form but the canonical one.
@@ -83,6 +108,16 @@ pub fn encode_missi(policy: &Policy, label: &Label) -> Result<Vec<u8>, SyntaxErr
     let kind_of = |tag_set: &ObjectIdentifier| policy.enumerated_kind(tag_set);
     write(label, || {
         missi::encode(&label.categories, missi::Form::Label, &kind_of).map(|one| vec![one])
+    })
+}
+
+/// Writes a label as DER with its categories as names (RFC 3114).
+///
+/// # Errors
+/// As [`encode`], and when a category has no name of its own in the policy.
+pub fn encode_names(policy: &Policy, label: &Label) -> Result<Vec<u8>, SyntaxError> {
+    write(label, || {
+        named::encode(&label.categories, policy).map(|one| vec![one])
     })
 }
 
@@ -132,7 +167,7 @@ pub fn decode_equivalent_labels(octets: &[u8]) -> Result<Vec<Label>, SyntaxError
         let element = reader
             .next("a security label")?
             .expect(SET, "a security label (SET)")?;
-        let label = label(&element, |_| None)?;
+        let label = label(&element, |_| Under::default())?;
         let policy = label
             .policy
             .ok_or(SyntaxProblem::Missing("the policy identifier").at(element.start))?;
@@ -164,6 +199,13 @@ pub(super) struct Components<'a> {
     pub(super) policy: Option<Element<'a>>,
     mark: Option<(u8, &'a str)>,
     pub(super) categories: Option<Element<'a>>,
+}
+
+impl<'a> Components<'a> {
+    /// The text of the privacy mark.
+    pub(super) fn mark_text(&self) -> Option<&'a str> {
+        self.mark.map(|(_, text)| text)
+    }
 }
 
 /// Finds the components of the label that fills all octets.
@@ -215,7 +257,7 @@ fn split<'a>(set: &Element<'a>) -> Result<Components<'a>, SyntaxError> {
 
 fn label<'p>(
     set: &Element<'_>,
-    policy_of: impl Fn(&ObjectIdentifier) -> Option<&'p Policy>,
+    under: impl Fn(Option<ObjectIdentifier>) -> Under<'p>,
 ) -> Result<Label, SyntaxError> {
     let found = split(set)?;
     let mut label = Label {
@@ -232,11 +274,7 @@ fn label<'p>(
     };
     // Last, because the policy may stand after them.
     if let Some(element) = found.categories {
-        let policy = label.policy.and_then(|oid| policy_of(&oid));
-        let kind_of = |tag_set: &ObjectIdentifier| -> Option<Kind> {
-            policy.and_then(|policy| policy.enumerated_kind(tag_set))
-        };
-        let found = category::decode(&element, Empty::Refused, &kind_of)?;
+        let found = category::decode(&element, Empty::Refused, under(label.policy))?;
         if let Some((type_, position)) = found.unknown.first() {
             return Err(SyntaxProblem::UnknownCategory(*type_).at(*position));
         }
@@ -269,6 +307,7 @@ fn is_printable_mark(octets: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kind;
     use super::*;
 
     fn octets(hex: &str) -> Vec<u8> {

@@ -90,6 +90,7 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
     work.order();
     work.shared_groups();
     work.codes();
+    work.syntaxes();
     work.equivalences();
     work.collisions();
     sorted(work.found)
@@ -320,6 +321,27 @@ impl<'a> Work<'a> {
                 enumerated.insert(tag.set, kind);
                 say("code.enumerated-both", text);
             }
+        }
+    }
+
+    /// Identifiers of category syntaxes that mean none: labels are then read as ACP 145.
+    fn syntaxes(&mut self) {
+        let policy = self.policy;
+        let named = [
+            ("rbacId", policy.label_syntax),
+            ("privilegeId", policy.clearance_syntax),
+        ];
+        for (name, syntax) in named {
+            if syntax.is_some() {
+                continue;
+            }
+            let text = format!(
+                "{name} names no category syntax that is known; ACP 145 (2.16.840.1.101.2.1.8.3) is taken"
+            );
+            let element = policy.own_element();
+            let label = self.find(None, &[]).label();
+            let finding = Finding::new("syntax.unknown", Severity::Warning, element, text);
+            self.found.push(finding.shown_by(policy, label));
         }
     }
 

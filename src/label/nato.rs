@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::naming;
 use super::nato_write::presented;
-pub use super::nato_write::{encode, encode_clearance};
+pub use super::nato_write::{encode, encode_clearance, encode_document};
 use super::policy::{Policies, Policy};
 use super::value::{Categories, Clearance, Label, PrivacyMark};
 use super::xml::{self, Node, Place, Problem};
@@ -44,6 +44,8 @@ impl From<Problem> for XmlError {
 pub enum Tolerance {
     /// `TagName`, `Type` and their values in another case.
     AttributeCase,
+    /// Categories of octets in another syntax than the policy's rbacId or privilegeId names.
+    CategorySyntax,
     /// The roots `ConfidentialityLabel`, `OriginatorConfidentialityLabel`, `alternateConfidentialityLabel`.
     LegacyRoot,
     /// Neither CreationDateTime nor ReviewDateTime.
@@ -58,8 +60,9 @@ pub enum Tolerance {
 
 impl Tolerance {
     /// Every tolerance.
-    pub const ALL: [Tolerance; 6] = [
+    pub const ALL: [Tolerance; 7] = [
         Tolerance::AttributeCase,
+        Tolerance::CategorySyntax,
         Tolerance::LegacyRoot,
         Tolerance::MissingDates,
         Tolerance::MisspeltCreation,
@@ -71,6 +74,7 @@ impl Tolerance {
     pub fn name(self) -> &'static str {
         match self {
             Tolerance::AttributeCase => "attribute-case",
+            Tolerance::CategorySyntax => "category-syntax",
             Tolerance::LegacyRoot => "legacy-root",
             Tolerance::MissingDates => "missing-dates",
             Tolerance::MisspeltCreation => "misspelt-creation",
@@ -104,7 +108,8 @@ pub struct Document {
     pub review: Option<Timestamp>,
     /// The label that follows, and from when. Never applied here: the stricter one stays in force.
     pub successor: Option<(Timestamp, Box<Document>)>,
-    /// Informative values that people typed: tag set and text. They have no number.
+    /// Informative values that people typed: tag set and text, as the policy's userInput allows. They have
+    /// no number, so that only this syntax carries them.
     pub typed: Vec<(String, String)>,
 }
 
@@ -434,27 +439,21 @@ impl<'a> Read<'a> {
                 return Err(Problem::new(child.place, text));
             }
             let name = token(child);
-            let mut typed_tag = false;
             let mut number = None;
             for category in &policy.categories {
                 let Some(tag) = policy.tag(category.tag).filter(|tag| tag.set == at) else {
                     continue;
                 };
-                let presents = tag.kind.map_or("INFORMATIVE", presented);
-                if presents != kind {
-                    continue;
-                }
-                match (tag.kind, category.value) {
-                    (Some(kind), Some(value)) if category.name.eq_ignore_ascii_case(&name) => {
-                        number = Some((kind, value));
-                    }
-                    (_, None) => typed_tag = true,
-                    _ => {}
+                if let (Some(own), Some(value)) = (tag.kind, category.value)
+                    && presented(own) == kind
+                    && category.name.eq_ignore_ascii_case(&name)
+                {
+                    number = Some((own, value));
                 }
             }
             match number {
                 Some((kind, value)) => into.insert(set.oid, kind, value),
-                None if typed_tag && kind == "INFORMATIVE" => {
+                None if kind == "INFORMATIVE" && policy.takes_text(at, &name) => {
                     self.typed.push((set.name.clone(), name));
                 }
                 None => {

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::nato::{CLEARANCE_NAMESPACE, NAMESPACE, Role, XmlError};
+use super::nato::{CLEARANCE_NAMESPACE, Document, NAMESPACE, Role, XmlError};
 use super::policy::Policy;
 use super::value::{Categories, Clearance, Kind, Label};
 use super::xml::Place;
@@ -20,25 +20,80 @@ pub fn encode(
     role: Role,
     created: Timestamp,
 ) -> Result<String, XmlError> {
-    let root = match role {
+    let inside = information(policy, label, &[]).map_err(wrong)?;
+    let root = root(role);
+    Ok(format!(
+        "<{root} xmlns=\"{NAMESPACE}\">{inside}{}</{root}>",
+        creation(created)
+    ))
+}
+
+/// Writes a label with what stands beside it: dates, the values that people typed, the label that
+/// follows.
+///
+/// # Errors
+/// As [`encode`], when there is no date of creation, and when a typed value is none that the policy's
+/// userInput allows.
+pub fn encode_document(policy: &Policy, document: &Document) -> Result<String, XmlError> {
+    let (root, body) = (root(document.role), body(policy, document).map_err(wrong)?);
+    let review = review(document);
+    Ok(format!(
+        "<{root} xmlns=\"{NAMESPACE}\"{review}>{body}</{root}>"
+    ))
+}
+
+fn wrong(text: String) -> XmlError {
+    XmlError {
+        place: Place::default(),
+        text,
+    }
+}
+
+fn root(role: Role) -> &'static str {
+    match role {
         Role::Alternative => "alternativeConfidentialityLabel",
         Role::Metadata => "metadataConfidentialityLabel",
         Role::Originator => "originatorConfidentialityLabel",
-    };
-    let wrong = |text: String| XmlError {
-        place: Place::default(),
-        text,
-    };
+    }
+}
+
+fn review(document: &Document) -> String {
+    let date = |time: Timestamp| format!(" ReviewDateTime=\"{time}\"");
+    document.review.map(date).unwrap_or_default()
+}
+
+fn creation(created: Timestamp) -> String {
+    format!("<CreationDateTime>{created}</CreationDateTime>")
+}
+
+fn body(policy: &Policy, document: &Document) -> Result<String, String> {
+    let created = document
+        .created
+        .ok_or("a label needs the date of its creation")?;
+    let mut body = information(policy, &document.label, &document.typed)?;
+    body.push_str(&creation(created));
+    if let Some((from, successor)) = &document.successor {
+        let (review, next) = (review(successor), self::body(policy, successor)?);
+        body.push_str(&format!(
+            "<SuccessionHandling><SuccessionDateTime>{from}</SuccessionDateTime>\
+             <SuccessorConfidentialityLabel{review}>{next}</SuccessorConfidentialityLabel></SuccessionHandling>"
+        ));
+    }
+    Ok(body)
+}
+
+fn information(
+    policy: &Policy,
+    label: &Label,
+    typed: &[(String, String)],
+) -> Result<String, String> {
     if label.policy != Some(policy.oid) {
-        return Err(wrong(format!(
-            "the label is not of the policy {}",
-            policy.name
-        )));
+        return Err(format!("the label is not of the policy {}", policy.name));
     }
     let class = label
         .classification
         .and_then(|value| policy.classification_name(value))
-        .ok_or_else(|| wrong("the classification has no name in the policy".to_owned()))?;
+        .ok_or("the classification has no name in the policy")?;
     let mut inside = policy_identifier(policy, "");
     inside.push_str(&format!(
         "<Classification>{}</Classification>",
@@ -50,10 +105,26 @@ pub fn encode(
             escaped(mark.text())
         ));
     }
-    inside.push_str(&categories(policy, &label.categories, "").map_err(wrong)?);
+    inside.push_str(&categories(policy, &label.categories, "")?);
+    for (set, text) in typed {
+        inside.push_str(&typed_value(policy, set, text)?);
+    }
     Ok(format!(
-        "<{root} xmlns=\"{NAMESPACE}\"><ConfidentialityInformation>{inside}</ConfidentialityInformation>\
-         <CreationDateTime>{created}</CreationDateTime></{root}>"
+        "<ConfidentialityInformation>{inside}</ConfidentialityInformation>"
+    ))
+}
+
+/// One value that people typed: a category of the tag set must take such text.
+fn typed_value(policy: &Policy, set: &str, text: &str) -> Result<String, String> {
+    let sets = policy.tag_sets.iter().enumerate();
+    let mut named = sets.filter(|(_, one)| one.name == set);
+    let found = named.find(|(at, _)| policy.takes_text(*at, text));
+    let (_, found) = found.ok_or_else(|| format!("no category of {set} takes \"{text}\""))?;
+    Ok(format!(
+        "<Category TagName=\"{}\" Type=\"INFORMATIVE\" URI=\"urn:oid:{}\"><GenericValue>{}</GenericValue></Category>",
+        escaped(set),
+        found.oid,
+        escaped(text)
     ))
 }
 
@@ -62,10 +133,6 @@ pub fn encode(
 /// # Errors
 /// As [`encode`].
 pub fn encode_clearance(policy: &Policy, clearance: &Clearance) -> Result<String, XmlError> {
-    let wrong = |text: String| XmlError {
-        place: Place::default(),
-        text,
-    };
     if clearance.policy != policy.oid {
         return Err(wrong(format!(
             "the clearance is not of the policy {}",

@@ -11,9 +11,11 @@ use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::category::CategorySyntax;
 use super::compiled::Masks;
 use super::marking::MarkingRules;
 use super::spif;
+use super::validity::Mode;
 use super::value::Kind;
 use super::xml::Place;
 
@@ -52,6 +54,13 @@ pub struct Policy {
     pub(super) octets: Arc<[u8]>,
     pub(super) created: Option<String>,
     pub(super) window: Window,
+    /// What rbacId names: the syntax of categories in labels.
+    pub(super) label_syntax: Option<CategorySyntax>,
+    /// What privilegeId names: the syntax of categories in clearances.
+    pub(super) clearance_syntax: Option<CategorySyntax>,
+    /// What counts for a label that names no policy (X.841 defaultSecurityPolicyIdData).
+    pub(super) default_policy: Option<ObjectIdentifier>,
+    pub(super) options: Options,
     pub(super) classes: Vec<Class>,
     pub(super) tag_sets: Vec<TagSet>,
     pub(super) tags: Vec<Tag>,
@@ -66,7 +75,28 @@ pub struct Policy {
     pub(super) masks: Masks,
 }
 
+/// Where the standards leave a choice to the site. Every choice that is not made is the one that the
+/// standard has for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Categories may be in any known syntax, whatever rbacId and privilegeId name.
+    pub any_category_syntax: bool,
+    /// Informative values without an equivalent are left out when a label is translated.
+    pub drop_informative: bool,
+    /// A tag with minSelection must be used, not only filled when it is used.
+    pub minimum_always: bool,
+    /// A privacy mark must be one of the policy's list, when it has a list.
+    pub strict_privacy_marks: bool,
+}
+
 impl Policy {
+    /// The same policy with the site's choices.
+    #[must_use]
+    pub fn with_options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
     /// Reads an Open XML SPIF (2.0, 2.1, 3.0). `file` is the name used in errors and reasons.
     ///
     /// Published policies have a few habits that the schema forbids but that change no decision (no
@@ -160,6 +190,28 @@ impl Policy {
         self.privacy_marks
             .as_ref()
             .map(|marks| marks.iter().map(|mark| mark.name.as_str()))
+    }
+
+    /// True when a tag of this set takes the text without a number: as a value that people type, or as the
+    /// name of a category that has no wire form (notApplicable).
+    pub(super) fn takes_text(&self, set: usize, text: &str) -> bool {
+        self.categories.iter().any(|category| {
+            let tag = self.tag(category.tag).filter(|tag| tag.set == set);
+            let named = |tag: &Tag| tag.kind.is_none() && category.name.eq_ignore_ascii_case(text);
+            let typed = category.typed.is_some_and(|typed| typed.accepts(text));
+            tag.is_some_and(|tag| typed || named(tag))
+        })
+    }
+
+    /// True when the list of privacy marks has this one; a new label may not have an obsolete one. A policy
+    /// without a list, or a site that is not strict, allows every mark.
+    pub(super) fn allows_mark(&self, mark: &str, mode: Mode) -> bool {
+        let listed = |marks: &Vec<PolicyMark>| {
+            marks
+                .iter()
+                .any(|one| one.name == mark && !(one.obsolete && mode == Mode::Origination))
+        };
+        !self.options.strict_privacy_marks || self.privacy_marks.as_ref().is_none_or(listed)
     }
 
     /// The one kind that the enumerated tags of a tag set have.
@@ -289,6 +341,17 @@ impl Policies {
             .find(|policy| policy.name.eq_ignore_ascii_case(name))
     }
 
+    /// The policy of a label that names none: the one default that the loaded policies state, if it is
+    /// loaded itself.
+    pub fn default_policy(&self) -> Option<&Policy> {
+        let mut stated = self.0.iter().filter_map(|policy| policy.default_policy);
+        let first = stated.next()?;
+        if stated.any(|other| other != first) {
+            return None;
+        }
+        self.get(&first)
+    }
+
     /// Each policy in the order given.
     pub fn iter(&self) -> std::slice::Iter<'_, Policy> {
         self.0.iter()
@@ -362,6 +425,8 @@ pub(super) struct PolicyCategory {
     pub(super) name: String,
     /// `None` for a value that the user types: it has no binary form.
     pub(super) value: Option<u128>,
+    /// What people may type here.
+    pub(super) typed: Option<Typed>,
     pub(super) obsolete: bool,
     pub(super) window: Window,
     pub(super) required_class: Option<ClassId>,
@@ -371,6 +436,30 @@ pub(super) struct PolicyCategory {
     pub(super) equivalents: Vec<CategoryEquivalence>,
     pub(super) marking: MarkingRules,
     pub(super) place: Place,
+}
+
+/// A value that people type, for people: it stands in XML labels only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    Date,
+    Integer,
+    Text,
+}
+
+impl Typed {
+    /// True when the text is such a value. A date is one of ISO 8601, with or without a time.
+    pub(super) fn accepts(self, text: &str) -> bool {
+        match self {
+            Typed::Date => {
+                text.parse::<jiff::civil::Date>().is_ok() || text.parse::<Timestamp>().is_ok()
+            }
+            Typed::Integer => {
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+            }
+            Typed::Text => !text.is_empty(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

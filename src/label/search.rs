@@ -322,7 +322,10 @@ impl Standpoint<'_> {
             carried(self.policy)
                 .filter(move |id| self.policy.category(*id).is_some_and(|one| one.tag == tag))
         };
-        for tag in present().map(|category| category.tag) {
+        let always = self.policy.options.minimum_always;
+        let unused = (0..self.policy.tags.len()).map(super::policy::TagId);
+        let used = present().map(|category| category.tag);
+        for tag in used.chain(unused.filter(|_| always)) {
             let found = self.policy.tag(tag)?;
             let count = members(tag).filter(|id| set.contains(id)).count();
             if u64::try_from(count).is_ok_and(|count| count < found.minimum) {
@@ -337,7 +340,8 @@ impl Standpoint<'_> {
                 })
             };
             let group = self.reader.is_some() && found.kind.is_some_and(Kind::is_permissive);
-            if group && !members(tag).any(|id| set.contains(&id) && held(&id)) {
+            let asked = members(tag).any(|id| set.contains(&id));
+            if group && asked && !members(tag).any(|id| set.contains(&id) && held(&id)) {
                 return Some(members(tag).filter(held).collect());
             }
         }

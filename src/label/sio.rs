@@ -7,7 +7,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::ber;
 use super::ess;
 use super::marking::{self, Location};
 use super::nato::{self, Role, Tolerance};
@@ -188,9 +187,7 @@ impl SioLabel {
         match kind.to_ascii_lowercase().as_str() {
             ":ess" | ":x411" => {
                 // RFC 7444 §2: the encoding is BER.
-                let definite =
-                    ber::definite(&octets()?).map_err(|error| wrong(error.to_string()))?;
-                let label = ess::decode_under(&definite, policies);
+                let label = ess::decode_ber(&octets()?, policies, tolerances);
                 label.map(Some).map_err(|error| wrong(error.to_string()))
             }
             ":xml" => {

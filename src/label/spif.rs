@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use super::marking::{self, MarkingRules};
 use super::policy::{
     Becomes, CategoryEquivalence, CategoryId, Class, ClassEquivalence, ClassId, EquivalentPolicy,
-    Policy, PolicyCategory, PolicyError, PolicyMark, SetEquivalence, Tag, TagId, TagSet, Warning,
+    Policy, PolicyCategory, PolicyError, PolicyMark, SetEquivalence, Tag, TagId, TagSet, Typed,
+    Warning,
 };
 use super::spif_fields::{
     Fields, integer, number, object_identifier, only_text, unexpected, wide_number,
@@ -86,6 +87,7 @@ impl Draft {
                 "securityPolicyId" | "equivalentPolicies" => {}
                 "defaultSecurityPolicyId" => {
                     draft.policy_id(child)?;
+                    draft.policy.default_policy = Some(Fields::of(child).oid("id")?);
                 }
                 "updateInfo" if draft.schema == Schema::Two => Fields::of(child).finish()?,
                 "securityClassifications" => draft.classifications(child)?,
@@ -400,8 +402,11 @@ impl Draft {
     fn category(&mut self, node: &Node, tag: TagId, kind: Option<Kind>) -> Result<(), Problem> {
         let id = CategoryId(self.policy.categories.len());
         let fields = Fields::of(node);
-        let typed = fields.parse("userInput", "string, integer or date", |text| {
-            matches!(text, "string" | "integer" | "date").then_some(())
+        let typed = fields.parse("userInput", "string, integer or date", |text| match text {
+            "date" => Some(Typed::Date),
+            "integer" => Some(Typed::Integer),
+            "string" => Some(Typed::Text),
+            _ => None,
         })?;
         fields.text("dateFormat");
         // Values that people type have no binary form, so they may not bear on access.
@@ -409,7 +414,11 @@ impl Draft {
             let text = "a userInput category may only stand in a tag of tagType7 or notApplicable";
             return Err(Problem::new(fields.place("userInput"), text));
         }
-        let value = if typed.is_some() || kind.is_none() {
+        let value = if typed.is_some() {
+            // Whatever stands there is no code: the text that people type takes its place.
+            fields.text("lacv");
+            None
+        } else if kind.is_none() {
             fields.text("lacv").and_then(wide_number)
         } else {
             Some(fields.category_value()?)
@@ -418,6 +427,7 @@ impl Draft {
             tag,
             name: fields.name()?,
             value,
+            typed,
             obsolete: fields.boolean("obsolete")?,
             window: fields.window()?,
             required_class: None,

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::category::CategorySyntax;
 use super::compiled::Masks;
 use super::marking::MarkingRules;
-use super::policy::{Policy, Warning};
+use super::policy::{Options, Policy, Warning};
 use super::spif::{Draft, Schema};
 use super::spif_fields::{Fields, number, object_identifier};
 use super::spif_items::children;
@@ -68,11 +69,11 @@ pub(super) fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Resul
             });
         }
     }
-    for name in ["privilegeId", "rbacId"] {
-        if fields
-            .parse(name, "an object identifier", object_identifier)?
-            .is_none()
-        {
+    let mut syntaxes = [None; 2];
+    for (name, syntax) in ["privilegeId", "rbacId"].into_iter().zip(&mut syntaxes) {
+        let identifier = fields.parse(name, "an object identifier", object_identifier)?;
+        *syntax = identifier.as_ref().and_then(CategorySyntax::of);
+        if identifier.is_none() {
             let text = format!("the attribute {name} is missing");
             warnings.push(Warning {
                 place: root.place,
@@ -80,6 +81,7 @@ pub(super) fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Resul
             });
         }
     }
+    let [clearance_syntax, label_syntax] = syntaxes;
     let version = fields
         .parse("version", "a whole number", number)?
         .unwrap_or(1);
@@ -106,6 +108,10 @@ pub(super) fn head(root: &Node, file: &str, mut warnings: Vec<Warning>) -> Resul
         octets: Arc::default(),
         created,
         window,
+        label_syntax,
+        default_policy: None,
+        options: Options::default(),
+        clearance_syntax,
         classes: Vec::new(),
         tag_sets: Vec::new(),
         tags: Vec::new(),

@@ -85,6 +85,7 @@ pub(super) fn resolve(policy: &Policy, label: &Label, at: Timestamp, mode: Mode)
         }
     }
     resolved.check_selection(policy);
+    resolved.check_mark(policy, label, mode);
     resolved
 }
 
@@ -225,6 +226,10 @@ impl Resolved {
 
     fn check_selection(&mut self, policy: &Policy) {
         let mut counts: BTreeMap<TagId, u64> = BTreeMap::new();
+        // standards/labels.md §6.6: that an unused tag must be used is the site's choice.
+        if policy.options.minimum_always {
+            counts.extend((0..policy.tags.len()).map(|tag| (TagId(tag), 0)));
+        }
         for category in self.categories.iter().filter_map(|id| policy.category(*id)) {
             let count = counts.entry(category.tag).or_default();
             *count = count.saturating_add(1);
@@ -249,6 +254,21 @@ impl Resolved {
             };
             let reason = Reason::new(id, policy.tag_element(tag), text);
             self.problem(reason.label(format!("{count} values")));
+        }
+    }
+
+    // standards/labels.md §6.7.
+    fn check_mark(&mut self, policy: &Policy, label: &Label, mode: Mode) {
+        let Some(mark) = &label.privacy_mark else {
+            return;
+        };
+        if !policy.allows_mark(mark.text(), mode) {
+            let text = format!(
+                "the policy does not list the privacy mark \"{}\"",
+                mark.text()
+            );
+            let reason = Reason::new("label.privacy-mark", policy.own_element(), text);
+            self.problem(reason.label(mark.text()));
         }
     }
 }

@@ -7,7 +7,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::ber;
 use super::ess;
 use super::marking::{self, Location};
 use super::nato::{Read, Tolerance, XmlError};
@@ -143,6 +142,16 @@ impl SecurityLabel {
         let known = |label: &&Label| label.policy.is_some_and(|oid| policies.get(&oid).is_some());
         self.label.iter().chain(&self.equivalents).find(known)
     }
+
+    /// As [`effective`](Self::effective); where the element leaves the label to the policy, `default` counts.
+    pub fn effective_or<'a>(
+        &'a self,
+        policies: &Policies,
+        default: Option<&'a Label>,
+    ) -> Option<&'a Label> {
+        let left_open = self.label.is_none();
+        self.effective(policies).or(default.filter(|_| left_open))
+    }
 }
 
 fn inside(
@@ -163,8 +172,7 @@ fn inside(
         let octets = STANDARD
             .decode(compact)
             .map_err(|error| wrong(error.to_string()))?;
-        let definite = ber::definite(&octets).map_err(|error| wrong(error.to_string()))?;
-        let label = ess::decode_under(&definite, policies);
+        let label = ess::decode_ber(&octets, policies, tolerances);
         return label.map(Some).map_err(|error| wrong(error.to_string()));
     }
     let mut read = Read::new(policies, tolerances);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use ravelin::label::{
-    Categories, Category, Clearance, Direction, Kind, Label, ObjectIdentifier, Policies, Policy,
-    authorize, clearance, compiled, ess, translate,
+    Categories, Category, Clearance, Direction, Kind, Label, ObjectIdentifier, Options, Policies,
+    Policy, authorize, clearance, compiled, ess, translate,
     validity::{self, Mode},
 };
 
@@ -329,7 +329,8 @@ proptest! {
 
     #[test]
     fn octets_straight_to_masks_are_decided_like_the_label((little, label, small, large) in scene(), to in any::<u8>(), place in any::<prop::sample::Index>()) {
-        let policy = Policy::from_spif(little.xml().as_bytes(), "little").unwrap();
+        let any = Options { any_category_syntax: true, ..Options::default() };
+        let policy = Policy::from_spif(little.xml().as_bytes(), "little").unwrap().with_options(any);
         let octets = ess::encode(&label).unwrap();
         let mut near = octets.clone();
         let place = place.index(near.len());

@@ -276,6 +276,34 @@ fn the_octet_vectors() {
         let error = ess::decode(&read(&format!("{name}.der"))).unwrap_err();
         eprintln!("{name}: {error}");
     }
+    // The RFC 3114 label is read under a policy that names its syntax and lists the text.
+    let named = |rbac: &str| {
+        let xml = format!(
+            "<SPIF xmlns='http://www.xmlspif.org/spif' schemaVersion='2.1' creationDate='x' originatorDN='x' \
+             keyIdentifier='x' privilegeId='2.16.840.1.101.2.1.8.3' rbacId='{rbac}'>\
+             <securityPolicyId name='W' id='1.2.840.113549.1.9.16.7.3'/><securityClassifications>\
+             <securityClassification name='WHIRLPOOL CONFIDENTIAL' lacv='8' hierarchy='3'/></securityClassifications>\
+             <securityCategoryTagSets><securityCategoryTagSet name='Use' id='1.3.6.1.4.1.32473.9.7'>\
+             <securityCategoryTag tagType='restrictive'><tagCategory name='LAW DEPARTMENT USE ONLY' lacv='0'/>\
+             </securityCategoryTag></securityCategoryTagSet></securityCategoryTagSets></SPIF>"
+        );
+        let policy = Policy::from_spif_strictly(xml.as_bytes(), "whirlpool").unwrap();
+        Policies::new(vec![policy]).unwrap()
+    };
+    let names = named("1.2.840.113549.1.9.16.7.4");
+    let whirl = ess::decode_under(&read("whirl.der"), &names).unwrap();
+    let policy = names.by_name("W").unwrap();
+    assert_eq!(validity::check(policy, &whirl, at(), Mode::Reception), []);
+    assert!(
+        whirl
+            .categories
+            .contains(&oid("1.3.6.1.4.1.32473.9.7"), Kind::Restrictive, 0)
+    );
+    assert_eq!(
+        ess::encode_names(policy, &whirl).unwrap(),
+        read("whirl.der")
+    );
+    assert!(ess::decode_under(&read("whirl.der"), &named("2.16.840.1.101.2.1.8.3")).is_err());
     // Clearances.
     let holder = |name: &str| clearance::decode(&read(name)).unwrap();
     assert!(authorize(&food, &milk, &holder("clr-ok.der"), at()).permit);

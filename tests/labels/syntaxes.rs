@@ -34,8 +34,14 @@ fn every_syntax_carries_the_same_label() {
     for label in &all {
         let octets = ess::encode(label).unwrap();
         assert_eq!(ess::decode_der(&octets).unwrap(), *label);
-        let octets = ess::encode_missi(alder, label).unwrap();
-        assert_eq!(ess::decode_under(&octets, &policies).unwrap(), *label);
+        let any = [Tolerance::CategorySyntax];
+        for octets in [
+            ess::encode_missi(alder, label).unwrap(),
+            ess::encode_names(alder, label).unwrap(),
+        ] {
+            let read = ess::decode_tolerantly(&octets, &policies, &any).unwrap();
+            assert_eq!(read, *label);
+        }
         for role in [Role::Alternative, Role::Metadata, Role::Originator] {
             let xml = nato::encode(alder, label, role, at()).unwrap();
             let document = nato::decode(xml.as_bytes(), &policies, &[]).unwrap();
@@ -76,7 +82,7 @@ fn clearances_in_every_syntax() {
         assert_eq!(clearance::decode(&octets).unwrap(), holder);
         let octets = clearance::encode_missi(alder, &holder).unwrap();
         assert_eq!(
-            clearance::decode_under(&octets, &policies)
+            clearance::decode_tolerantly(&octets, &policies, &[Tolerance::CategorySyntax])
                 .unwrap()
                 .clearance,
             holder
@@ -234,13 +240,14 @@ proptest! {
         for form in [
             ess::encode(&label).unwrap(),
             ess::encode_missi(alder, &label).unwrap(),
+            ess::encode_names(alder, &label).unwrap(),
             nato::encode(alder, &label, Role::Originator, at()).unwrap().into_bytes(),
             field(Inside::Ess).into_bytes(),
             field(Inside::Xml).into_bytes(),
             SecurityLabel::of(alder, &label, Vec::new()).encode().unwrap().into_bytes(),
             naming::write_label(alder, &label).into_bytes(),
         ] {
-            let (read, _) = detect::label(&form, &policies, &[]).unwrap();
+            let (read, _) = detect::label(&form, &policies, &[Tolerance::CategorySyntax]).unwrap();
             prop_assert_eq!(&authorize(alder, &read, &holder, at()), &wanted);
             prop_assert_eq!(marking(alder, &read, Location::PageTop, None), text.clone());
             prop_assert_eq!(read, label.clone());
