@@ -1,29 +1,31 @@
 //! Certificate revocation lists, as read.
 //!
-//! Promises: a list is used only by [`super::trust`], after its signature was verified with the
-//! key of the very authority that issued the certificate in question.
-//! Refuses: unknown critical extensions in list or entry, delta lists, lists of limited scope
-//! (issuingDistributionPoint), indirect lists. Standards: RFC 5280 §5.
+//! Promises: a list is used only by [`super::trust`], after its signature was verified with a key
+//! whose right to sign it was shown.
+//! Refuses: unknown critical extensions in list or entry. Standards: RFC 5280 §5.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
-use der::{Decode, Reader, SliceReader, Tag, Tagged};
+use der::asn1::ObjectIdentifier;
 use spki::AlgorithmIdentifierOwned;
+use x509_cert::name::Name;
 
-use super::algorithm::{Digest, SignatureScheme};
-use super::certificate::{CertificateError, Extension, read_extensions, read_time, sequence_of};
+use super::algorithm::SignatureScheme;
+use super::certificate::CertificateError;
 use super::pem::{self, PemError};
-use super::{provider, tlv};
+use super::provider;
 use crate::clock::Timestamp;
 
-const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
-const AUTHORITY_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.35");
-const REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
-const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
-const DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
-const DELTA: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
+mod reading;
+pub(crate) mod scope;
+
+use scope::Scope;
+
+/// certificateHold (RFC 5280 §5.3.1).
+const HOLD: u8 = 6;
+/// removeFromCRL, in delta CRLs alone.
+const REMOVED: u8 = 8;
 
 /// Why a CRL cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -58,17 +60,45 @@ struct Parsed {
     algorithm: AlgorithmIdentifierOwned,
     signature: Vec<u8>,
     issuer: Vec<u8>,
+    /// The list's issuer, then those of whose certificates an indirect list speaks.
+    issuers: Vec<Name>,
     this_update: Timestamp,
     next_update: Option<Timestamp>,
-    revoked: HashMap<Vec<u8>, Timestamp>,
+    number: Option<Vec<u8>>,
+    base: Option<Vec<u8>>,
+    authority_key_id: Option<Vec<u8>>,
+    scope: Scope,
+    /// By place of the issuer in `issuers`, and serial number.
+    revoked: HashMap<(usize, Vec<u8>), Entry>,
     /// The key that verified this list the last time: a long list is hashed once, not each time.
     verified_by: Mutex<Option<Vec<u8>>>,
+}
+
+/// What a list says of one certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Since when.
+    pub since: Timestamp,
+    /// CRLReason.
+    pub reason: u8,
+}
+
+impl Entry {
+    /// On hold: a later list may take it back.
+    pub fn is_hold(&self) -> bool {
+        self.reason == HOLD
+    }
+
+    /// Taken off the complete list that this delta list goes with.
+    pub fn is_removal(&self) -> bool {
+        self.reason == REMOVED
+    }
 }
 
 impl RevocationList {
     /// Reads one list; nothing may follow it.
     pub fn from_der(der: &[u8]) -> Result<Self, RevocationListError> {
-        Ok(Self(Arc::new(parse(der)?)))
+        Ok(Self(Arc::new(reading::parse(der)?)))
     }
 
     /// Every list of a PEM file (`X509 CRL`); other blocks are passed over.
@@ -110,12 +140,50 @@ impl RevocationList {
         self.0.revoked.is_empty()
     }
 
-    /// Since when the certificate with this serial number (contents octets) is revoked.
-    pub fn revoked_since(&self, serial: &[u8]) -> Option<Timestamp> {
-        self.0.revoked.get(serial).copied()
+    /// What it says of the certificate with this issuer and serial number (contents octets).
+    pub(crate) fn entry(&self, serial: &[u8], is_issuer: impl Fn(&Name) -> bool) -> Option<Entry> {
+        let issuers = self.0.issuers.iter().enumerate();
+        issuers
+            .filter(|(_, name)| is_issuer(name))
+            .find_map(|(place, _)| self.0.revoked.get(&(place, serial.to_vec())))
+            .copied()
     }
 
-    /// Whether the key in this SubjectPublicKeyInfo signed the list, with a hash that still counts.
+    /// The issuer's name.
+    pub(crate) fn issuer_name(&self) -> Option<&Name> {
+        self.0.issuers.first()
+    }
+
+    /// The issuer's name in the form of RFC 4514.
+    pub fn issuer(&self) -> String {
+        self.issuer_name().map_or_else(String::new, Name::to_string)
+    }
+
+    /// cRLNumber, big-endian without leading zeros.
+    pub fn number(&self) -> Option<&[u8]> {
+        self.0.number.as_deref()
+    }
+
+    /// BaseCRLNumber of a delta list; none for a complete one.
+    pub fn base(&self) -> Option<&[u8]> {
+        self.0.base.as_deref()
+    }
+
+    /// keyIdentifier of authorityKeyIdentifier.
+    pub fn authority_key_id(&self) -> Option<&[u8]> {
+        self.0.authority_key_id.as_deref()
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
+    /// How it is signed; none where the algorithm is unknown.
+    pub fn signature_scheme(&self) -> Option<SignatureScheme> {
+        SignatureScheme::from_algorithm(&self.0.algorithm).ok()
+    }
+
+    /// Whether the key in this SubjectPublicKeyInfo signed the list.
     pub fn is_signed_by(&self, spki_der: &[u8]) -> bool {
         let mut known = self
             .0
@@ -125,12 +193,9 @@ impl RevocationList {
         if known.as_deref() == Some(spki_der) {
             return true;
         }
-        let Ok(scheme) = SignatureScheme::from_algorithm(&self.0.algorithm) else {
+        let Some(scheme) = self.signature_scheme() else {
             return false;
         };
-        if scheme.digest() == Some(Digest::Sha1) {
-            return false;
-        }
         let verified = provider::default()
             .verify(spki_der, &scheme, &self.0.tbs, &self.0.signature)
             .is_ok();
@@ -141,6 +206,27 @@ impl RevocationList {
     }
 }
 
+impl RevocationList {
+    /// Whether the key that signed this list signed the other too.
+    pub(crate) fn signed_alike(&self, other: &Self) -> bool {
+        let known = self
+            .0
+            .verified_by
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        known.is_some_and(|spki| other.is_signed_by(&spki))
+    }
+}
+
+impl PartialEq for RevocationList {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.der == other.0.der
+    }
+}
+
+impl Eq for RevocationList {}
+
 impl std::fmt::Debug for RevocationList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -149,109 +235,5 @@ impl std::fmt::Debug for RevocationList {
             self.len(),
             self.this_update()
         )
-    }
-}
-
-// RFC 5280 §5.1
-fn parse(der: &[u8]) -> Result<Parsed, RevocationListError> {
-    let at = |field| move |source| RevocationListError::Malformed { field, source };
-    let whole = sequence_of(der).map_err(at("outer structure"))?;
-    let mut outer = SliceReader::new(whole).map_err(at("outer structure"))?;
-    let tbs = outer.tlv_bytes().map_err(at("signed part"))?;
-    let algorithm = outer.tlv_bytes().map_err(at("signature algorithm"))?;
-    let signature = BitStringRef::decode(&mut outer).map_err(at("signature"))?;
-    outer.finish().map_err(at("end"))?;
-
-    let content = sequence_of(tbs).map_err(at("signed part"))?;
-    let mut inner = SliceReader::new(content).map_err(at("signed part"))?;
-    if inner.peek_byte() == Some(tlv::INTEGER) {
-        inner.tlv_bytes().map_err(at("version"))?;
-    }
-    // RFC 5280 §5.1.1.2: the same algorithm in both places.
-    if inner.tlv_bytes().map_err(at("signature algorithm"))? != algorithm {
-        return Err(at("signature algorithm")(
-            Tag::Sequence.value_error().into(),
-        ));
-    }
-    let issuer = inner.tlv_bytes().map_err(at("issuer"))?;
-    let this_update = AnyRef::decode(&mut inner)
-        .and_then(read_time)
-        .map_err(at("thisUpdate"))?;
-    let next_update = match inner.peek_byte() {
-        Some(tlv::UTC_TIME | tlv::GENERALIZED_TIME) => Some(
-            AnyRef::decode(&mut inner)
-                .and_then(read_time)
-                .map_err(at("nextUpdate"))?,
-        ),
-        _ => None,
-    };
-    let revoked = match inner.peek_byte() {
-        Some(tlv::SEQUENCE) => {
-            let list = AnyRef::decode(&mut inner).map_err(at("list"))?;
-            read_entries(list.value())?
-        }
-        _ => HashMap::new(),
-    };
-    if inner.peek_byte() == Some(tlv::CONTEXT_0) {
-        let wrapped = AnyRef::decode(&mut inner).map_err(at("extensions"))?;
-        let extensions = read_extensions(wrapped.value())?;
-        // RFC 5280 §5.2.4, §5.2.5: these change what the list means, critical or not.
-        let scope = |item: &&Extension| item.oid == DISTRIBUTION_POINT || item.oid == DELTA;
-        if let Some(item) = extensions.iter().find(scope) {
-            return Err(RevocationListError::UnknownCritical(item.oid));
-        }
-        refuse_critical(&extensions, &[CRL_NUMBER, AUTHORITY_KEY_ID])?;
-    }
-    inner.finish().map_err(at("end of the signed part"))?;
-    Ok(Parsed {
-        der: der.to_vec(),
-        tbs: tbs.to_vec(),
-        algorithm: AlgorithmIdentifierOwned::from_der(algorithm)
-            .map_err(at("signature algorithm"))?,
-        signature: signature.raw_bytes().to_vec(),
-        issuer: issuer.to_vec(),
-        this_update,
-        next_update,
-        revoked,
-        verified_by: Mutex::new(None),
-    })
-}
-
-fn read_entries(der: &[u8]) -> Result<HashMap<Vec<u8>, Timestamp>, RevocationListError> {
-    let at = |field| move |source| RevocationListError::Malformed { field, source };
-    let mut reader = SliceReader::new(der).map_err(at("list"))?;
-    let mut revoked = HashMap::new();
-    while !reader.is_finished() {
-        let entry = AnyRef::decode(&mut reader).map_err(at("entry"))?;
-        let mut fields = SliceReader::new(entry.value()).map_err(at("entry"))?;
-        let serial = AnyRef::decode(&mut fields).map_err(at("entry's serial number"))?;
-        serial
-            .tag()
-            .assert_eq(Tag::Integer)
-            .map_err(at("entry's serial number"))?;
-        let since = AnyRef::decode(&mut fields)
-            .and_then(read_time)
-            .map_err(at("entry's date"))?;
-        if !fields.is_finished() {
-            let extensions = fields.tlv_bytes().map_err(at("entry's extensions"))?;
-            // RFC 5280 §5.3
-            refuse_critical(&read_extensions(extensions)?, &[REASON, INVALIDITY_DATE])?;
-        }
-        fields.finish().map_err(at("entry"))?;
-        revoked.insert(serial.value().to_vec(), since);
-    }
-    Ok(revoked)
-}
-
-fn refuse_critical(
-    extensions: &[Extension],
-    known: &[ObjectIdentifier],
-) -> Result<(), RevocationListError> {
-    match extensions
-        .iter()
-        .find(|item| item.critical && !known.contains(&item.oid))
-    {
-        Some(item) => Err(RevocationListError::UnknownCritical(item.oid)),
-        None => Ok(()),
     }
 }

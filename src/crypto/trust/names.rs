@@ -2,6 +2,7 @@
 //!
 //! Promises: a name of a kind that a constraint speaks of but that cannot be compared here is
 //! refused, never passed. Every authority's permitted list must hold (their intersection).
+//! Refuses: more comparisons than a path can need.
 //! Standards: RFC 5280 §4.2.1.10, §7.1, §7.5; 9598 §6 (SmtpUTF8Mailbox: by its domain).
 
 use const_oid::AssociatedOid;
@@ -17,6 +18,10 @@ use super::TrustProblem;
 use crate::crypto::certificate::Certificate;
 
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
+
+/// Comparisons of a name with a subtree for one certificate: enough for a large authority, and an
+/// end to what a hostile one can cost.
+const MOST_COMPARISONS: usize = 1 << 16;
 
 /// What the authorities above have said about names, so far down the path.
 #[derive(Default)]
@@ -58,6 +63,11 @@ impl Constraints {
         };
         let own = NameConstraints::from_der(&item.value)
             .map_err(|_| refuse("its name constraints cannot be read"))?;
+        self.include(own).map_err(refuse)
+    }
+
+    /// Takes over constraints that are not in a certificate: those of an anchor.
+    pub(super) fn include(&mut self, own: NameConstraints) -> Result<(), &'static str> {
         let permitted = own.permitted_subtrees.unwrap_or_default();
         let excluded = own.excluded_subtrees.unwrap_or_default();
         // RFC 5280 §4.2.1.10: minimum is 0 and maximum absent in this profile.
@@ -66,7 +76,7 @@ impl Constraints {
             .chain(&excluded)
             .any(|tree| tree.minimum != 0 || tree.maximum.is_some())
         {
-            return Err(refuse("its name constraints use minimum or maximum"));
+            return Err("its name constraints use minimum or maximum");
         }
         if !permitted.is_empty() {
             self.permitted.push(permitted);
@@ -97,6 +107,14 @@ impl Constraints {
         }
         // The legacy place counts too, whether or not there are alternative names.
         names.extend(certificate.subject_emails().into_iter().map(Named::Mailbox));
+        let trees = self.permitted.iter().map(Vec::len).sum::<usize>();
+        let trees = trees.saturating_add(self.excluded.len());
+        if names.len().saturating_mul(trees) > MOST_COMPARISONS {
+            return Err(TrustProblem::NameNotPermitted {
+                certificate: certificate.subject(),
+                reason: "it has more names than can be held against its constraints".to_owned(),
+            });
+        }
         names
             .iter()
             .try_for_each(|name| self.check_name(certificate, name))
@@ -133,11 +151,18 @@ impl Named<'_> {
                 mailbox_within(mailbox, base.as_str())
             }
             (Self::MailboxDomain(mailbox), GeneralName::Rfc822Name(base)) => {
-                match base.as_str().contains('@') {
-                    // RFC 9598 §6: a constraint with a local part says nothing clear about it.
+                // RFC 9598 §6: a constraint with a local part says nothing clear about it, and
+                // the domain is compared as A-labels, in which it must already be.
+                match base.as_str().contains('@') || !mailbox_domain(mailbox).is_ascii() {
                     true => Fit::Unclear,
                     false => mailbox_within(mailbox, base.as_str()),
                 }
+            }
+            // RFC 9598 §6: constraints in this form are not to be.
+            (Self::MailboxDomain(_), GeneralName::OtherName(base))
+                if base.type_id == SMTP_UTF8_MAILBOX =>
+            {
+                Fit::Unclear
             }
             (Self::Directory(name), GeneralName::DirectoryName(base)) => {
                 inside(begins_with(name, base))
@@ -151,7 +176,16 @@ impl Named<'_> {
             (Self::General(GeneralName::IpAddress(name)), GeneralName::IpAddress(base)) => {
                 address_within(name.as_bytes(), base.as_bytes())
             }
-            // Of the same kind, but not compared here: URI, X.400, EDI, registered, other names.
+            (
+                Self::General(GeneralName::UniformResourceIdentifier(name)),
+                GeneralName::UniformResourceIdentifier(base),
+            ) => resource_within(name.as_str(), base.as_str()),
+            (Self::General(GeneralName::OtherName(name)), GeneralName::OtherName(base))
+                if name.type_id != base.type_id =>
+            {
+                Fit::OtherKind
+            }
+            // Of the same kind, but not compared here: X.400, EDI, registered, other names.
             (Self::General(name), base) if same_kind(name, base) => Fit::Unclear,
             _ => Fit::OtherKind,
         }
@@ -233,6 +267,42 @@ fn mailbox_within(mailbox: &str, base: &str) -> Fit {
     if inside { Fit::Inside } else { Fit::Outside }
 }
 
+fn mailbox_domain(mailbox: &str) -> &str {
+    mailbox.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+// RFC 5280 §4.2.1.10: the host of the URI; ".domain" stands for the hosts in it, never for itself.
+fn resource_within(name: &str, base: &str) -> Fit {
+    let Some(host) = resource_host(name) else {
+        return Fit::Unclear;
+    };
+    let (host, base) = (host.to_ascii_lowercase(), base.to_ascii_lowercase());
+    let inside = match base.starts_with('.') {
+        true => host.len() > base.len() && host.ends_with(&base),
+        false => host == base,
+    };
+    if inside { Fit::Inside } else { Fit::Outside }
+}
+
+/// The host name in a URI; none where it has none, or an address in its place.
+fn resource_host(name: &str) -> Option<&str> {
+    let (_, rest) = name.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => host,
+        _ => host,
+    };
+    let label = |octet: u8| octet.is_ascii_alphanumeric() || b".-_".contains(&octet);
+    let is_name = !host.is_empty()
+        && host.bytes().all(label)
+        && !host
+            .rsplit('.')
+            .next()
+            .is_some_and(|top| top.is_empty() || top.bytes().all(|octet| octet.is_ascii_digit()));
+    is_name.then_some(host)
+}
+
 // RFC 5280 §4.2.1.10: labels may be added on the left.
 fn host_within(host: &str, base: &str) -> bool {
     let (host, base) = (host.to_ascii_lowercase(), base.to_ascii_lowercase());
@@ -262,4 +332,10 @@ fn address_within(address: &[u8], base: &[u8]) -> Fit {
 
 fn same_kind(left: &GeneralName, right: &GeneralName) -> bool {
     std::mem::discriminant(left) == std::mem::discriminant(right)
+}
+
+/// Whether a certificate's issuer and subject have the same name.
+// RFC 5280 §6.1: self-issued, with whatever key.
+pub(super) fn is_self_issued(certificate: &Certificate) -> bool {
+    same_name(certificate.subject_name(), certificate.issuer_name())
 }

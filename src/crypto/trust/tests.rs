@@ -1,6 +1,8 @@
 //! Every rule of the validator, with a path that keeps it and one that breaks it.
 
+use const_oid::AssociatedOid;
 use der::asn1::Ia5String;
+use x509_cert::ext::pkix as extension;
 use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{KeyUsages, NameConstraints};
@@ -9,6 +11,7 @@ use super::*;
 use crate::crypto::algorithm::KeyKind;
 use crate::crypto::certificate::Extension;
 use crate::crypto::lab::{self, Authority, Request, Usage};
+use crate::crypto::provider;
 
 pub(super) fn now() -> Timestamp {
     "2026-11-21T08:30:00Z".parse().unwrap()
@@ -104,7 +107,10 @@ fn a_good_path_is_found_with_and_without_intermediates() {
 #[test]
 fn validity_has_two_ends_and_includes_them() {
     let root = Authority::new("Root", now()).unwrap();
-    let store = store(&root, &[]).with_revocation(RevocationCheck::Optional);
+    // Without any list: one that is out of date would be a reason of its own.
+    let store = store(&root, &[])
+        .with_lists(Vec::new())
+        .with_revocation(RevocationCheck::Optional);
     let end = signer(&root);
     let check = |at| store.validate(&end, &[], Purpose::Sign, at);
     check(end.not_before()).unwrap();
