@@ -13,6 +13,8 @@ use ravelin::label::{
 mod model;
 #[path = "labels/analysis.rs"]
 mod analysis;
+#[path = "labels/contract.rs"]
+mod contract;
 #[path = "labels/numbers.rs"]
 mod numbers;
 #[path = "labels/options.rs"]

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::answer::{Answer, Trouble};
 use super::label_answers::{self as answers, Decision};
+use super::label_history;
 use super::print::{self, Format};
 use crate::clock::{Clock, Timestamp};
 use crate::label::detect::{self, Tolerated};
@@ -20,7 +21,8 @@ use crate::label::equivalence::{self, Direction};
 use crate::label::marking::{Location, location};
 use crate::label::nato::{self, Role};
 use crate::label::sio::{Inside, SioLabel};
-use crate::label::{Clearance, Label, Policies, Policy, access, ess, naming};
+use crate::label::text::{self, Table};
+use crate::label::{Clearance, Label, Policies, Policy, access, ess, history, naming};
 
 /// Larger files are no policies or labels.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -52,7 +54,7 @@ enum Verb {
     #[command(
         after_help = "LABEL is a file, - for the standard input, or the label itself: base64 or \
         hexadecimal of DER or BER, ADatP-4774 or XEP-0258 XML, a SIO-Label field, or its text \
-        form.\nExit code 0: valid; 1: not valid or unreadable; 2: usage.\n\nExamples:\n  ravelin \
+        form; with --table also a marking, bare or as X-Field: MARKING.\nExit code 0: valid; 1: not valid or unreadable; 2: usage.\n\nExamples:\n  ravelin \
         label show --policy labels/alder.xml 'SECRET; Releasable To: BIRCH' --format json\n  \
         ravelin label show --policy labels/alder.xml label.der"
     )]
@@ -67,6 +69,9 @@ enum Verb {
         /// The language of the markings, such as fr-CA
         #[arg(long, value_name = "TAG")]
         language: Option<String>,
+        /// A table of markings that are labels here, in each line MARKING | LABEL
+        #[arg(long, value_name = "FILE")]
+        table: Option<PathBuf>,
     },
     /// Decide: may the holder of this clearance see what bears this label?
     #[command(
@@ -123,6 +128,21 @@ enum Verb {
         /// The date in an XML label
         #[arg(long, value_name = "RFC3339")]
         at: Option<Timestamp>,
+        /// A table of markings that are labels here, in each line MARKING | LABEL
+        #[arg(long, value_name = "FILE")]
+        table: Option<PathBuf>,
+    },
+    /// What the SIO-Label-History of a message tells, and whether it is one story
+    #[command(
+        after_help = "HEADER is a message, its header, or single fields; a file, - for the standard \
+        input, or the text itself.\nExit code 0: the fields fit together; 1: they do not; 2: \
+        usage.\n\nExample:\n  ravelin label history --policy labels/alder.xml message.eml --format json"
+    )]
+    History {
+        #[command(flatten)]
+        given: Given,
+        /// A file, -, or the fields themselves
+        header: String,
     },
     /// The markings of a label at every location, and its colours
     #[command(
@@ -172,6 +192,8 @@ enum To {
     Ess,
     /// Base64 of the DER ESSSecurityLabel, MISSI categories
     Missi,
+    /// Base64 of the DER ESSSecurityLabel, categories as names (RFC 3114)
+    Rfc3114,
     /// A SIO-Label field
     Sio,
     /// ADatP-4774 XML
@@ -180,6 +202,16 @@ enum To {
     Xmpp,
     /// The text form
     Text,
+    /// The private header field that the policy's xHeader marking makes
+    #[value(name = "x-header")]
+    XHeader,
+}
+
+impl To {
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 fn read_location(code: &str) -> Result<Location, String> {
@@ -197,11 +229,12 @@ pub(super) fn run(command: &Command) -> Result<Answer, Trouble> {
             label,
             at,
             language,
+            table,
         } => {
             let policies = policies(&given.policy)?;
-            let read = match read_label(label, &policies)? {
+            let read = match read_by_table(label, table.as_deref(), &policies)? {
                 Ok(read) => read,
-                Err(text) => return answers::unreadable(&text, given.format),
+                Err(text) => return answers::show_unreadable(&text, given.format),
             };
             answers::show(
                 &policies,
@@ -235,7 +268,15 @@ pub(super) fn run(command: &Command) -> Result<Answer, Trouble> {
             label,
             to,
             at,
-        } => convert(given, label, *to, time(at)),
+            table,
+        } => convert(given, label, table.as_deref(), *to, time(at)),
+        Verb::History { given, header } => {
+            let policies = policies(&given.policy)?;
+            let octets = input(header)?;
+            let text = String::from_utf8_lossy(&octets);
+            let story = history::read(&text, &policies, &nato::Tolerance::ALL);
+            label_history::show(&policies, &story, given.format)
+        }
         Verb::Mark {
             given,
             label,
@@ -299,12 +340,14 @@ fn input(text: &str) -> Result<Vec<u8>, Trouble> {
             .map_err(|error| Trouble::Fault(format!("read the standard input: {error}")));
     }
     let path = Path::new(text);
-    let named_like_file = ["der", "ber", "b64", "xml", "nato", "txt", "sio", "pem"]
-        .iter()
-        .any(|known| {
-            path.extension()
-                .is_some_and(|extension| extension == *known)
-        });
+    let named_like_file = [
+        "b64", "ber", "der", "eml", "hex", "nato", "pem", "sio", "txt", "xml",
+    ]
+    .iter()
+    .any(|known| {
+        path.extension()
+            .is_some_and(|extension| extension == *known)
+    });
     if path.is_file() || (named_like_file && !text.contains(['<', ';', '\n'])) {
         return octets(path);
     }
@@ -317,6 +360,24 @@ fn read_label(
     policies: &Policies,
 ) -> Result<Result<Tolerated<Label>, String>, Trouble> {
     let read = detect::label_tolerantly(&input(text)?, policies);
+    Ok(read.map_err(|error| error.to_string()))
+}
+
+/// As [`read_label`], with the site's table of markings if there is one.
+fn read_by_table(
+    text: &str,
+    table: Option<&Path>,
+    policies: &Policies,
+) -> Result<Result<Tolerated<Label>, String>, Trouble> {
+    let Some(file) = table else {
+        return read_label(text, policies);
+    };
+    let lines = octets(file)?;
+    let table = Table::parse(&String::from_utf8_lossy(&lines), policies).map_err(|error| {
+        let text = format!("{}: {error}", file.display());
+        Trouble::usage(text, "correct the line; the form is MARKING | LABEL")
+    })?;
+    let read = detect::label_by_table(&input(text)?, policies, &table);
     Ok(read.map_err(|error| error.to_string()))
 }
 
@@ -367,7 +428,7 @@ fn translate(
     let to = policy(to)?;
     let read = match read_label(label, &loaded)? {
         Ok(read) => read,
-        Err(text) => return answers::unreadable(&text, given.format),
+        Err(text) => return answers::translate_unreadable(&text, given.format),
     };
     let from = policy_of(&loaded, &read.value)?;
     let direction = match way {
@@ -378,9 +439,15 @@ fn translate(
     answers::translation(&to, came, given.format)
 }
 
-fn convert(given: &Given, label: &str, to: To, at: Timestamp) -> Result<Answer, Trouble> {
+fn convert(
+    given: &Given,
+    label: &str,
+    table: Option<&Path>,
+    to: To,
+    at: Timestamp,
+) -> Result<Answer, Trouble> {
     let policies = policies(&given.policy)?;
-    let label = match read_label(label, &policies)? {
+    let label = match read_by_table(label, table, &policies)? {
         Ok(read) => read.value,
         Err(text) => return answers::unreadable(&text, given.format),
     };
@@ -393,6 +460,9 @@ fn convert(given: &Given, label: &str, to: To, at: Timestamp) -> Result<Answer, 
         To::Missi => ess::encode_missi(of_policy()?, &label)
             .map(base64)
             .map_err(|error| error.to_string()),
+        To::Rfc3114 => ess::encode_names(of_policy()?, &label)
+            .map(base64)
+            .map_err(|error| error.to_string()),
         To::Sio => SioLabel::write_for(of_policy()?, &label, Inside::Ess, at)
             .map(|field| format!("SIO-Label: {}", field.write()))
             .map_err(|error| error.to_string()),
@@ -402,9 +472,12 @@ fn convert(given: &Given, label: &str, to: To, at: Timestamp) -> Result<Answer, 
             .encode()
             .map_err(|error| error.to_string()),
         To::Text => Ok(naming::write_label(of_policy()?, &label)),
+        To::XHeader => text::header_field(of_policy()?, &label)
+            .map(|(name, value)| format!("{name}: {value}"))
+            .ok_or_else(|| "the policy has no xHeader marking with a field name".to_owned()),
     };
     match written {
-        Ok(text) => answers::converted(&format!("{to:?}").to_lowercase(), &text, given.format),
+        Ok(text) => answers::converted(&to.name(), &text, given.format),
         Err(text) => answers::unreadable(&text, given.format),
     }
 }

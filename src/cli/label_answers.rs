@@ -307,6 +307,36 @@ pub(super) fn show(
     Ok(answer)
 }
 
+/// As [`show`] for a label that no reader understands: the same members, and why.
+pub(super) fn show_unreadable(text: &str, format: Format) -> Result<Answer, Trouble> {
+    if format == Format::Table {
+        return unreadable(text, format);
+    }
+    print::json(&Shown {
+        policy: Named {
+            oid: None,
+            name: None,
+        },
+        classification: Class {
+            value: None,
+            name: None,
+        },
+        categories: Vec::new(),
+        privacy_mark: None,
+        marking: None,
+        colors: None,
+        valid: false,
+        problems: vec![Problem {
+            id: "label.malformed".to_owned(),
+            text: text.to_owned(),
+        }],
+        syntax: None,
+        tolerated: Vec::new(),
+        text: None,
+    })?;
+    Ok(Answer::No)
+}
+
 /// A label that no reader understands: not valid, and that is an answer, not a usage error.
 pub(super) fn unreadable(text: &str, format: Format) -> Result<Answer, Trouble> {
     #[derive(Serialize)]
@@ -397,6 +427,22 @@ struct Translated {
     marking: Option<String>,
     trace: Vec<Step>,
     reasons: Vec<Ground>,
+}
+
+/// As [`translation`] for a label that no reader understands.
+pub(super) fn translate_unreadable(text: &str, format: Format) -> Result<Answer, Trouble> {
+    if format == Format::Table {
+        return unreadable(text, format);
+    }
+    print::json(&Translated {
+        translated: false,
+        label: None,
+        text: None,
+        marking: None,
+        trace: Vec::new(),
+        reasons: Decision::denied("label.malformed", text.to_owned()).reasons,
+    })?;
+    Ok(Answer::No)
 }
 
 pub(super) fn translation(

@@ -13,6 +13,7 @@ mod init;
 mod inspect;
 mod label;
 mod label_answers;
+mod label_history;
 mod material;
 mod officer;
 mod onion;

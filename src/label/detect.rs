@@ -14,6 +14,7 @@ use super::naming;
 use super::nato::{self, Tolerance};
 use super::policy::{Policies, Policy};
 use super::sio::SioLabel;
+use super::text::Table;
 use super::value::{Clearance, Label};
 use super::xmpp::{self, SecurityLabel};
 
@@ -25,6 +26,8 @@ const SIZE_LIMIT: usize = 1 << 20;
 pub enum Syntax {
     /// An ESS label or a Clearance in octets, perhaps in base64 or hexadecimal.
     Octets,
+    /// A marking that a table of the site gives a meaning.
+    Marking,
     /// A SIO-Label field.
     SioLabel,
     /// The text form of `naming`.
@@ -40,6 +43,7 @@ impl Syntax {
     pub fn name(self) -> &'static str {
         match self {
             Syntax::Octets => "ess",
+            Syntax::Marking => "marking",
             Syntax::SioLabel => "sio",
             Syntax::Text => "text",
             Syntax::Xml => "nato",
@@ -122,6 +126,27 @@ pub struct Tolerated<T> {
 /// When not even every tolerance makes it readable; the error is the one of the strict reading.
 pub fn label_tolerantly(input: &[u8], policies: &Policies) -> Result<Tolerated<Label>, Unreadable> {
     tolerantly(|tolerances| label(input, policies, tolerances))
+}
+
+/// As [`label_tolerantly`]; a text that the table has, bare or as a private header field, is the label that
+/// the table says. Without a table a marking is never read (standards/labels.md §8).
+///
+/// # Errors
+/// As [`label_tolerantly`].
+pub fn label_by_table(
+    input: &[u8],
+    policies: &Policies,
+    table: &Table,
+) -> Result<Tolerated<Label>, Unreadable> {
+    let text = std::str::from_utf8(input).unwrap_or_default().trim();
+    match table.field(text) {
+        Some(label) => Ok(Tolerated {
+            value: label.clone(),
+            syntax: Syntax::Marking,
+            deviations: Vec::new(),
+        }),
+        None => label_tolerantly(input, policies),
+    }
 }
 
 /// As [`clearance`], in the manner of [`label_tolerantly`].

@@ -26,6 +26,7 @@ pub mod der;
 pub mod detect;
 pub mod diff;
 pub mod equivalence;
+pub mod history;
 pub mod ess;
 pub mod lint;
 mod lint_clearances;

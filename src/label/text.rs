@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::marking::{self, Location, marking};
 use super::naming;
-use super::policy::Policy;
+use super::policy::{Policies, Policy};
 use super::value::Label;
 
 /// Longer lines are no markings.
@@ -27,6 +27,16 @@ pub struct Ambiguous {
     pub first: String,
     /// The second label in text form.
     pub second: String,
+}
+
+/// What is wrong with a table, and in which line.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line}: {text}")]
+pub struct TableError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong and what would mend it.
+    pub text: String,
 }
 
 /// The table of known markings.
@@ -50,6 +60,57 @@ impl Table {
             table.add(policy, &text, label)?;
         }
         Ok(table)
+    }
+
+    /// The table that a site keeps in a file: in each line a marking, `|` and the label in text form. Empty
+    /// lines and those that begin with `#` are passed over. The first policy that knows the names counts.
+    ///
+    /// # Errors
+    /// When a line has no `|`, names nothing that a policy has, or gives a text a second meaning.
+    pub fn parse(text: &str, policies: &Policies) -> Result<Self, TableError> {
+        let mut table = Self::default();
+        for (at, line) in text.lines().enumerate() {
+            let wrong = |text: String| TableError {
+                line: at.saturating_add(1),
+                text,
+            };
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let expected = || wrong("expected MARKING | LABEL".to_owned());
+            let (marking, label) = line.split_once('|').ok_or_else(expected)?;
+            if collapsed(marking).is_empty() || collapsed(marking).len() > LENGTH_LIMIT {
+                return Err(expected());
+            }
+            let mut unknown = None;
+            let mut read = policies.iter().filter_map(|policy| {
+                match naming::parse_label(policy, label.trim()) {
+                    Ok(label) => Some((policy, label)),
+                    Err(error) => {
+                        unknown.get_or_insert(error);
+                        None
+                    }
+                }
+            });
+            let Some((policy, label)) = read.next() else {
+                let text = unknown.map_or("no policy is loaded".to_owned(), |one| one.to_string());
+                return Err(wrong(text));
+            };
+            table
+                .add(policy, marking, &label)
+                .map_err(|error| wrong(error.to_string()))?;
+        }
+        Ok(table)
+    }
+
+    /// The label of a private header field, such as `X-Classification: NATO SECRET`, or of a bare marking.
+    pub fn field(&self, text: &str) -> Option<&Label> {
+        let of_field = || {
+            let (name, value) = text.split_once(':')?;
+            is_field_name(name.trim_end()).then(|| self.find(value))?
+        };
+        self.find(text).or_else(of_field)
     }
 
     /// One text that a site has agreed on, such as `NATO SECRET` in `X-Classification`.
@@ -119,12 +180,13 @@ impl Table {
 pub fn header_field(policy: &Policy, label: &Label) -> Option<(String, String)> {
     let text = marking(policy, label, Location::XHeader, None);
     let (name, value) = text.split_once(':')?;
-    let is_name = !name.is_empty()
-        && name
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
-    (is_name && marking::has_location(policy, Location::XHeader))
+    (is_field_name(name) && marking::has_location(policy, Location::XHeader))
         .then(|| (name.to_owned(), value.trim().to_owned()))
+}
+
+fn is_field_name(name: &str) -> bool {
+    let is_name = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+    !name.is_empty() && name.bytes().all(is_name)
 }
 
 fn collapsed(text: &str) -> String {

@@ -23,7 +23,7 @@ pub fn run(arguments: &[&str], input: &[u8]) -> (i32, String) {
     )
 }
 
-fn json(arguments: &[&str], input: &[u8]) -> (i32, Value) {
+pub fn json(arguments: &[&str], input: &[u8]) -> (i32, Value) {
     let mut all = arguments.to_vec();
     all.extend(["--format", "json"]);
     let (code, text) = run(&all, input);
@@ -310,7 +310,15 @@ fn policy_commands() {
     assert_eq!((code, &report["name"]), (0, &Value::String("ALDER".into())));
     for group in ["label", "policy"] {
         let verbs: &[&str] = match group {
-            "label" => &["show", "check", "translate", "convert", "mark", "batch"],
+            "label" => &[
+                "show",
+                "check",
+                "translate",
+                "convert",
+                "history",
+                "mark",
+                "batch",
+            ],
             _ => &["lint", "explain", "diff", "test"],
         };
         for verb in verbs {
