@@ -15,7 +15,8 @@ use ravelin::message::envelope::{Envelope, Identity, Protection};
 use ravelin::smtp::Reply;
 use ravelin::smtp::dialogue::{Dialogue, Move, Outcome, Protocol, TlsNeed, Transaction};
 use ravelin::smtp::session::{
-    ClientCertificate, PriorityOffer, RequireTls, Session, Settings, StartTls, Step,
+    ClientCertificate, Extension, Language, Mechanism, PriorityOffer, Question, RequireTls,
+    Session, Settings, StartTls, Step,
 };
 
 #[test]
@@ -89,9 +90,24 @@ fn reply(text: &str) -> Reply {
     Reply::new(code, (class, status[1], status[2]), words.next().unwrap())
 }
 
+fn extension(name: &str) -> Extension {
+    match name {
+        "BINARYMIME" => Extension::BinaryMime,
+        "CHUNKING" => Extension::Chunking,
+        "DELIVERBY" => Extension::DeliverBy,
+        "DSN" => Extension::Dsn,
+        "FUTURERELEASE" => Extension::FutureRelease,
+        "LIMITS" => Extension::Limits,
+        "REQUIRETLS" => Extension::RequireTls,
+        "SMTPUTF8" => Extension::SmtpUtf8,
+        other => panic!("{other} is no extension"),
+    }
+}
+
 #[derive(Default)]
 struct Server {
     settings: Settings,
+    ceiling: Option<i8>,
     session: Option<Session>,
     said: Vec<u8>,
     answers: VecDeque<Reply>,
@@ -133,9 +149,25 @@ impl Server {
         assert_eq!(shown(&self.said), "", "{name}: said and not expected");
     }
 
+    /// Whoever says "sesame" is in.
+    fn log_in(response: &[u8], session: &mut Session) {
+        match response {
+            b"sesame" => session.logged_in(Identity::Link("logged in".into())),
+            b"more" => session.challenge(b"and?"),
+            _ => session.answer(Reply::new(535, (5, 7, 8), "no")),
+        }
+    }
+
     fn start(&mut self) -> &mut Session {
         if self.session.is_none() {
             let mut session = Session::new(self.settings.clone());
+            session.tick("2026-11-21T12:00:00Z".parse().unwrap());
+            if let Some(ceiling) = self.ceiling {
+                session.cap_priority(ceiling);
+            }
+            if self.settings.protection == Protection::Tls {
+                session.secured(None, Identity::Nobody);
+            }
             session.greeting();
             self.session = Some(session);
             self.turn();
@@ -153,6 +185,11 @@ impl Server {
         loop {
             match session.next() {
                 Step::Send(bytes) => self.said.extend(bytes),
+                Step::Ask(Question::Login(_, response)) => match response {
+                    Some(response) => Self::log_in(&response, session),
+                    None => session.challenge(b"say"),
+                },
+                Step::Ask(Question::Response(response)) => Self::log_in(&response, session),
                 Step::Ask(_) => {
                     let taken = Reply::new(250, (2, 1, 0), "ok");
                     session.answer(self.answers.pop_front().unwrap_or(taken));
@@ -179,6 +216,15 @@ impl Server {
                 self.settings.client_certificate = ClientCertificate::Required;
             }
             "priority" => self.settings.priority = PriorityOffer::Always,
+            "require-login" => self.settings.client_certificate = ClientCertificate::OrLogin,
+            "implicit-tls" => self.settings.protection = Protection::Tls,
+            "lmtp" => self.settings.language = Language::Lmtp,
+            "ceiling" => self.ceiling = Some(rest.parse().unwrap()),
+            "extensions" => self.settings.extensions = rest.split(' ').map(extension).collect(),
+            "mechanisms" => {
+                let named = |name| Mechanism::ALL.into_iter().find(|m| m.name() == name);
+                self.settings.mechanisms = rest.split(' ').map(|m| named(m).unwrap()).collect();
+            }
             "size" => self.settings.size_limit = rest.parse().unwrap(),
             "recipients" => self.settings.recipients_limit = rest.parse().unwrap(),
             "messages" => self.settings.messages_limit = rest.parse().unwrap(),
@@ -207,6 +253,15 @@ impl Server {
             "content" => {
                 let (_, bytes) = self.mail.as_ref().expect(at);
                 assert_eq!(shown(bytes), shown(&octets(rest)), "{at}");
+            }
+            // What is asked of those who carry the last message, as the store keeps it.
+            "service" => {
+                let service = &self.mail.as_ref().expect(at).0.service;
+                assert_eq!(serde_json::to_string(service).unwrap(), rest, "{at}");
+            }
+            "body" => {
+                let body = self.mail.as_ref().expect(at).0.body;
+                assert_eq!(format!("{body:?}"), rest, "{at}");
             }
             "no-mail" => assert!(self.mail.is_none(), "{at}"),
             "mt-priority" => {

@@ -138,6 +138,9 @@ impl<L: Line> Connection<L> {
                 let text = "the certificate names nobody known";
                 Answer::Refused(Box::new(Refusal::because(Reason::PeerUnknown, text))).reply()
             }
+            (_, Question::Login(..) | Question::Response(_)) => {
+                Reply::new(504, (5, 5, 4), "no login is offered")
+            }
             (_, Question::Sender(_)) => Reply::new(250, (2, 1, 0), "go on"),
             (_, Question::Recipient(_)) => Reply::new(250, (2, 1, 5), "go on"),
         }

@@ -2,13 +2,14 @@
 //!
 //! Promises: plain values; what the peer claimed (`helo`, `declared_size`) is kept apart from what
 //! was verified (`certificate`, `identity`).
-//! Standards: RFC 5321 §2.3.1; RFC 6152 (BODY); RFC 1870 (SIZE); RFC 6710 (MT-PRIORITY).
+//! Standards: RFC 5321 §2.3.1; RFC 6152, RFC 3030 (BODY); RFC 1870 (SIZE); RFC 6710 (MT-PRIORITY).
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::address::{Address, ReversePath};
+use super::service::Service;
 
 /// The envelope of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +24,13 @@ pub struct Envelope {
     pub body: Body,
     /// The value of `SIZE`, if it was given.
     pub declared_size: Option<u64>,
+    /// What is asked of those who carry it.
+    #[serde(default)]
+    pub service: Service,
 }
 
-// RFC 6152 §2
-/// Whether the client said that octets above 127 follow.
+// RFC 6152 §2, RFC 3030 §3
+/// What the client said of the octets that follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
     /// `BODY=7BIT`, or nothing.
@@ -34,6 +38,8 @@ pub enum Body {
     SevenBit,
     /// `BODY=8BITMIME`.
     EightBitMime,
+    /// `BODY=BINARYMIME`: parts of the body may be octets without lines.
+    BinaryMime,
 }
 
 /// Who spoke to us.

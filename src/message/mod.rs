@@ -12,6 +12,7 @@
 )]
 
 pub mod address;
+pub mod binary;
 pub mod content_type;
 pub mod encoded_word;
 pub mod envelope;
@@ -23,7 +24,9 @@ pub mod military;
 pub mod mime;
 pub mod precedence;
 pub mod received;
+pub mod service;
 pub mod text;
+pub mod xtext;
 
 pub use id::{DraftId, EntryId, MessageId};
 pub use precedence::Precedence;

@@ -1,17 +1,17 @@
 //! What step `accept` hands on: one message as it came, and who brought it.
 //!
-//! Promises: the bytes have CRLF lines only, no NUL, and a header that can be read; nobody can
-//! make a `Received` of other bytes, or change one.
+//! Promises: the bytes have CRLF lines only, no NUL (but for the binary parts of what was announced
+//! as BINARYMIME), and a header that can be read; nobody can make a `Received` of other bytes, or
+//! change one.
 //! Refuses: all else, with the octet where it is wrong.
 //! Standards: RFC 5321 §2.3.8; RFC 5322 §2.1.
 
 use std::sync::Arc;
 
-use super::MessageId;
-use super::envelope::{Envelope, Peer};
+use super::envelope::{Body, Envelope, Peer};
 use super::header::{Headers, Limits};
-use super::line;
 pub use super::line::{LineError, LineProblem};
+use super::{MessageId, binary, line};
 use crate::clock::Timestamp;
 
 /// A message as received. The first of the step types: `Received`, `Opened`, `Cleared`,
@@ -36,7 +36,10 @@ impl Received {
         envelope: Envelope,
         bytes: Arc<[u8]>,
     ) -> Result<Self, LineError> {
-        line::check(&bytes)?;
+        match envelope.body {
+            Body::BinaryMime => binary::check(&bytes)?,
+            Body::EightBitMime | Body::SevenBit => line::check(&bytes)?,
+        }
         let (headers, body) = Headers::parse(&bytes, Limits::default())?;
         Ok(Self {
             id,
@@ -89,9 +92,14 @@ impl Received {
 mod tests {
     use super::*;
     use crate::message::address::ReversePath;
-    use crate::message::envelope::{Body, Identity, Protection};
+    use crate::message::envelope::{Identity, Protection};
+    use crate::message::service::Service;
 
     fn received(bytes: &[u8]) -> Result<Received, LineError> {
+        received_as(Body::SevenBit, bytes)
+    }
+
+    fn received_as(body: Body, bytes: &[u8]) -> Result<Received, LineError> {
         let peer = Peer {
             name: "test".into(),
             address: [127, 0, 0, 1].into(),
@@ -104,8 +112,9 @@ mod tests {
             from: ReversePath::Null,
             recipients: vec![],
             priority: None,
-            body: Body::SevenBit,
+            body,
             declared_size: None,
+            service: Service::default(),
         };
         let at = Timestamp::UNIX_EPOCH;
         Received::new(MessageId::new([1; 16]), at, peer, envelope, bytes.into())
@@ -124,5 +133,12 @@ mod tests {
             problem(b"no header\r\n\r\n"),
             LineProblem::Header(_)
         ));
+    }
+    #[test]
+    fn binary_octets_are_for_what_was_announced_as_binary() {
+        let message = b"Content-Transfer-Encoding: binary\r\n\r\n\n\0\r";
+        assert!(received_as(Body::BinaryMime, message).is_ok());
+        assert!(received_as(Body::EightBitMime, message).is_err());
+        assert!(received_as(Body::BinaryMime, b"A: b\r\n\r\n\n\0\r").is_err());
     }
 }

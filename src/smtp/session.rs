@@ -6,25 +6,37 @@
 //! order, and anything after ten errors without a message in between.
 //! Attacks stopped here: command injection around STARTTLS (CVE-2011-0411 and its kind) and
 //! smuggled commands behind a false end of data.
-//! Standards: RFC 5321 §3, §4; RFC 2920; RFC 3207; RFC 1870; RFC 6152; RFC 2034; RFC 6710.
+//! Standards: RFC 5321 §3, §4; RFC 2920; RFC 3207; RFC 1870; RFC 6152; RFC 2034; RFC 6710; and in
+//! the files of its folder those of each extension.
 
 use super::Reply;
 use super::command::{Command, MailParameters, Recipient};
-use super::line::{Data, DataFault, LineFault, Lines, Progress};
+use super::line::{Data, LineFault, Lines};
 use super::reply::Class;
+use crate::clock::Timestamp;
 use crate::message::address::{Address, ReversePath};
 use crate::message::envelope::{Envelope, Identity, Protection};
+use crate::message::service::RecipientService;
 
+mod content;
+mod login;
+mod offers;
 mod order;
 mod settings;
 
+use content::Arriving;
+use login::Login;
 use order::{Verb, Verdict};
-pub use settings::{ClientCertificate, PriorityOffer, RequireTls, Role, Settings, StartTls};
+pub use settings::{
+    ClientCertificate, Extension, Language, Mechanism, PriorityOffer, RequireTls, Role, Settings,
+    StartTls,
+};
 
 /// What the owner of the connection does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Answer this with [`Session::answer`]: 2xx takes it, anything else refuses it.
+    /// Answer this with [`Session::answer`]: 2xx takes it, anything else refuses it. (A login is
+    /// taken with [`Session::challenge`] and [`Session::logged_in`].)
     Ask(Question),
     /// Close the connection.
     Close,
@@ -41,8 +53,12 @@ pub enum Step {
 /// What the session cannot know itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// Who is the client, that begins to log in so?
+    Login(Mechanism, Option<Vec<u8>>),
     /// May this be a recipient?
     Recipient(Address),
+    /// Who is the client, that answers the challenge so?
+    Response(Vec<u8>),
     /// May this be the sender?
     Sender(ReversePath),
 }
@@ -62,6 +78,12 @@ enum State {
     Recipients,
     /// DATA was taken; the message is arriving.
     Data(Data),
+    /// BDAT was said; its octets are arriving.
+    Chunk(Arriving),
+    /// A chunk was taken, and it was not the last.
+    Chunks,
+    /// A challenge is out; the client's response must come.
+    Login,
     /// A question, or a message, is out; an answer must come.
     Waiting(Waiting),
     /// The handshake is being made.
@@ -73,9 +95,10 @@ enum State {
 /// What an answer is waited for.
 #[derive(Debug)]
 enum Waiting {
+    Login,
     Mail,
-    Recipient(Address),
-    Sender(ReversePath, MailParameters),
+    Recipient(Address, RecipientService),
+    Sender(Box<Envelope>),
 }
 
 /// One connection.
@@ -91,7 +114,16 @@ pub struct Session {
     protection: Protection,
     certificate: Option<Vec<u8>>,
     identity: Identity,
+    /// The most urgent MT-PRIORITY that this client may ask for.
+    priority_ceiling: Option<i8>,
+    login: Login,
+    failed_logins: u32,
+    now: Timestamp,
     envelope: Option<Envelope>,
+    /// What came by BDAT so far.
+    chunks: Vec<u8>,
+    /// How many RCPTs of the transaction were taken.
+    taken: usize,
     /// Errors since the last message that was taken.
     errors: u32,
     messages: u32,
@@ -108,6 +140,7 @@ struct Hello {
 enum Form {
     Ehlo,
     Helo,
+    Lhlo,
 }
 
 impl Session {
@@ -123,10 +156,26 @@ impl Session {
             hello: None,
             certificate: None,
             identity: Identity::Nobody,
+            priority_ceiling: None,
+            login: Login::Not,
+            failed_logins: 0,
+            now: Timestamp::UNIX_EPOCH,
             envelope: None,
+            chunks: Vec::new(),
+            taken: 0,
             errors: 0,
             messages: 0,
         }
+    }
+
+    /// Tells the time: what a client asks for in seconds counts from here.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    /// The most urgent MT-PRIORITY that this client may ask for; more is lowered to it.
+    pub fn cap_priority(&mut self, ceiling: i8) {
+        self.priority_ceiling = Some(ceiling);
     }
 
     // RFC 5321 §4.3.1
@@ -135,7 +184,11 @@ impl Session {
         if matches!(self.state, State::Silent) {
             self.state = State::Greeted;
             if self.input.is_empty() {
-                let text = format!("{} ESMTP Ravelin", self.settings.hostname);
+                let protocol = match self.settings.language {
+                    Language::Lmtp => "LMTP",
+                    Language::Smtp => "ESMTP",
+                };
+                let text = format!("{} {protocol} Ravelin", self.settings.hostname);
                 self.reply(&Reply::plain(220, &text));
             } else {
                 self.out_of_turn();
@@ -148,7 +201,7 @@ impl Session {
         match self.state {
             State::Closed => {}
             // The short way for the bulk of the octets: no buffer in between.
-            State::Data(_) if self.input.is_empty() => self.take_data(bytes),
+            State::Data(_) | State::Chunk(_) if self.input.is_empty() => self.take_content(bytes),
             _ => self.input.feed(bytes),
         }
     }
@@ -166,10 +219,13 @@ impl Session {
                 return step;
             }
             let more = match &mut self.state {
-                State::Greeted | State::Ready | State::Sender | State::Recipients => {
-                    self.read_command()
-                }
-                State::Data(_) => self.read_data(),
+                State::Greeted
+                | State::Ready
+                | State::Sender
+                | State::Recipients
+                | State::Chunks => self.read_command(),
+                State::Data(_) | State::Chunk(_) => self.read_content(),
+                State::Login => self.read_response(),
                 State::Silent | State::Waiting(_) | State::Handshake => More::Wait,
                 State::Closed => {
                     return match self.output.is_empty() {
@@ -198,23 +254,22 @@ impl Session {
         };
         // A refused message is no error of the dialogue; a refused address may be a probe.
         let is_probe = reply.class() == Class::No && !matches!(waiting, Waiting::Mail);
+        let is_login = matches!(waiting, Waiting::Login);
+        let is_message = matches!(waiting, Waiting::Mail);
+        let mut reply = reply;
         self.state = match (waiting, taken) {
-            (Waiting::Sender(from, parameters), true) => {
-                self.envelope = Some(Envelope {
-                    from,
-                    recipients: Vec::new(),
-                    priority: parameters.priority,
-                    body: parameters.body.unwrap_or_default(),
-                    declared_size: parameters.size,
-                });
+            (Waiting::Sender(envelope), true) => {
+                self.envelope = Some(*envelope);
+                self.taken = 0;
+                reply = self.capped(reply);
                 State::Sender
             }
             (Waiting::Sender(..), false) => State::Ready,
-            (Waiting::Recipient(address), true) => {
-                self.add_recipient(address);
+            (Waiting::Recipient(address, service), true) => {
+                self.add_recipient(address, service);
                 State::Recipients
             }
-            (Waiting::Recipient(_), false) => self.state_of_envelope(),
+            (Waiting::Recipient(..), false) => self.state_of_envelope(),
             (Waiting::Mail, taken) => {
                 if taken {
                     self.errors = 0;
@@ -222,10 +277,16 @@ impl Session {
                 }
                 State::Ready
             }
+            (Waiting::Login, _) => State::Ready,
         };
-        self.reply(&reply);
+        match is_message {
+            true => self.reply_to_message(&reply),
+            false => self.reply(&reply),
+        }
         if reply.code == 421 {
             self.close();
+        } else if is_login {
+            self.count_failed_login();
         } else if is_probe {
             self.count_error();
         }
@@ -238,7 +299,8 @@ impl Session {
         self.output.clear();
         self.pending = None;
         self.hello = None;
-        self.envelope = None;
+        self.forget();
+        self.login = Login::Not;
         self.protection = Protection::Tls;
         self.certificate = certificate;
         self.identity = identity;
@@ -285,20 +347,33 @@ impl Session {
             Ok(Some(line)) => line,
             Ok(None) => return More::Wait,
             Err(fault) => {
-                let text = match fault {
-                    LineFault::Control => "lines end with CRLF, and nothing else is a line end",
-                    LineFault::TooLong => "the command line is too long",
-                };
-                self.reply(&Reply::new(500, (5, 5, 2), text));
-                self.close();
+                self.bad_line(fault);
                 return More::Go;
             }
         };
         match Command::parse(&line) {
             Ok(command) => self.obey(command),
-            Err(reply) => self.refuse(&reply),
+            Err(reply) => {
+                self.refuse(&reply);
+                // How many octets follow is not known: none of them is read.
+                if line
+                    .get(..4)
+                    .is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+                {
+                    self.close();
+                }
+            }
         }
         More::Go
+    }
+
+    fn bad_line(&mut self, fault: LineFault) {
+        let text = match fault {
+            LineFault::Control => "lines end with CRLF, and nothing else is a line end",
+            LineFault::TooLong => "the command line is too long",
+        };
+        self.reply(&Reply::new(500, (5, 5, 2), text));
+        self.close();
     }
 
     fn obey(&mut self, command: Command) {
@@ -307,24 +382,24 @@ impl Session {
         if verb.ends_group(self.is_pipelining_offered()) && !self.input.is_empty() {
             return self.out_of_turn();
         }
-        match order::verdict(&self.state, verb) {
-            Verdict::Go => {}
-            Verdict::Wrong(reply) => return self.refuse(&reply),
+        let verdict = order::verdict(&self.state, verb);
+        if let Command::Bdat(size, chunk) = command {
+            return self.begin_chunk(size, chunk, verdict);
+        }
+        if let Verdict::Wrong(reply) = verdict {
+            return self.refuse(&reply);
         }
         match command {
+            Command::Auth(mechanism, response) => self.auth(&mechanism, response.as_deref()),
+            Command::Bdat(..) => {}
             Command::Ehlo(name) => self.hello(name, Form::Ehlo),
             Command::Helo(name) => self.hello(name, Form::Helo),
+            Command::Lhlo(name) => self.hello(name, Form::Lhlo),
             Command::Mail(from, parameters) => self.mail(from, parameters),
-            Command::Rcpt(recipient) => self.rcpt(recipient),
-            Command::Data => {
-                let size = usize::try_from(self.settings.size_limit).unwrap_or(usize::MAX);
-                let lines = self.settings.line_limit;
-                let declared = self.envelope.as_ref().and_then(|e| e.declared_size);
-                self.state = State::Data(Data::new(size, lines, declared));
-                self.reply(&Reply::plain(354, "end with CRLF . CRLF"));
-            }
+            Command::Rcpt(recipient, service) => self.rcpt(recipient, service),
+            Command::Data => self.begin_data(),
             Command::Rset => {
-                self.envelope = None;
+                self.forget();
                 if self.hello.is_some() {
                     self.state = State::Ready;
                 }
@@ -343,10 +418,14 @@ impl Session {
 
     // RFC 5321 §4.1.1.1
     fn hello(&mut self, name: String, form: Form) {
-        self.envelope = None;
+        // RFC 2033 §4.1: LHLO, and neither HELO nor EHLO, where LMTP is spoken
+        if (form == Form::Lhlo) != (self.settings.language == Language::Lmtp) {
+            return self.refuse(&Reply::new(500, (5, 5, 1), "unknown command"));
+        }
+        self.forget();
         self.state = State::Ready;
         let mut text = format!("{} greets {name}", self.settings.hostname);
-        if form == Form::Ehlo {
+        if form != Form::Helo {
             for extension in self.extensions() {
                 text.push('\n');
                 text.push_str(&extension);
@@ -354,23 +433,6 @@ impl Session {
         }
         self.hello = Some(Hello { name, form });
         self.reply(&Reply::plain(250, &text));
-    }
-
-    fn extensions(&self) -> Vec<String> {
-        let mut offered = vec![
-            "PIPELINING".to_owned(),
-            format!("SIZE {}", self.settings.size_limit),
-            "8BITMIME".to_owned(),
-            "ENHANCEDSTATUSCODES".to_owned(),
-        ];
-        // RFC 3207 §4.2: not again once TLS is there
-        if self.is_starttls_offered() {
-            offered.push("STARTTLS".to_owned());
-        }
-        if self.is_priority_offered() {
-            offered.push("MT-PRIORITY STANAG4406".to_owned());
-        }
-        offered
     }
 
     fn mail(&mut self, from: ReversePath, parameters: MailParameters) {
@@ -382,31 +444,16 @@ impl Session {
             self.reply(&Reply::new(421, (4, 3, 2), text));
             return self.close();
         }
-        // RFC 5321 §4.1.1.11: only what was offered in EHLO may be used
-        let is_ehlo = self
-            .hello
-            .as_ref()
-            .is_some_and(|hello| hello.form == Form::Ehlo);
-        let used = parameters.size.is_some() || parameters.body.is_some();
-        let priority = parameters.priority.is_some();
-        if (used && !is_ehlo) || (priority && !(is_ehlo && self.is_priority_offered())) {
-            let text = "this parameter was not offered";
-            return self.refuse(&Reply::new(555, (5, 5, 4), text));
+        match self.transaction(from, parameters) {
+            Ok(envelope) => self.ask(
+                Question::Sender(envelope.from.clone()),
+                Waiting::Sender(Box::new(envelope)),
+            ),
+            Err(reply) => self.refuse(&reply),
         }
-        // RFC 1870 §6.1
-        if parameters
-            .size
-            .is_some_and(|size| size > self.settings.size_limit)
-        {
-            return self.refuse(&self.too_large());
-        }
-        self.ask(
-            Question::Sender(from.clone()),
-            Waiting::Sender(from, parameters),
-        );
     }
 
-    fn rcpt(&mut self, recipient: Recipient) {
+    fn rcpt(&mut self, recipient: Recipient, service: RecipientService) {
         let address = match recipient {
             Recipient::Mailbox(address) => Ok(address),
             Recipient::Postmaster => {
@@ -416,6 +463,9 @@ impl Session {
         let Ok(address) = address else {
             return self.refuse(&Reply::new(550, (5, 1, 1), "no postmaster here"));
         };
+        if let Some(reply) = self.recipient_wanting(&address, &service) {
+            return self.refuse(&reply);
+        }
         let count = self.envelope.as_ref().map_or(0, |e| e.recipients.len());
         if count >= self.settings.recipients_limit {
             // RFC 5321 §4.5.3.1.10: not an error, the client sends the rest later
@@ -423,7 +473,7 @@ impl Session {
         }
         self.ask(
             Question::Recipient(address.clone()),
-            Waiting::Recipient(address),
+            Waiting::Recipient(address, service),
         );
     }
 
@@ -436,76 +486,29 @@ impl Session {
         self.pending = Some(Step::StartTls);
     }
 
-    fn read_data(&mut self) -> More {
-        if self.input.is_empty() {
-            return More::Wait;
-        }
-        let bytes = self.input.take();
-        self.take_data(&bytes);
-        More::Go
-    }
-
-    fn take_data(&mut self, bytes: &[u8]) {
-        let State::Data(data) = &mut self.state else {
-            return;
-        };
-        let (used, progress) = data.feed(bytes);
-        match progress {
-            Progress::More => {}
-            Progress::Hopeless => {
-                self.reply(&self.too_large());
-                self.close();
-            }
-            Progress::Ended => {
-                self.input.feed(bytes.get(used..).unwrap_or_default());
-                if let State::Data(data) = std::mem::replace(&mut self.state, State::Ready) {
-                    self.end_of_data(data);
-                }
-            }
-        }
-    }
-
-    fn end_of_data(&mut self, data: Data) {
-        let envelope = self.envelope.take();
-        let message = match data.finish() {
-            Ok(message) => message,
-            Err(DataFault::Line(problem)) => {
-                // What follows may be meant for somebody else's idea of the end: it is not read.
-                let text = format!("refused, nothing was taken: {problem}");
-                self.reply(&Reply::new(550, (5, 5, 2), &text));
-                return self.close();
-            }
-            Err(DataFault::LongLine) => {
-                let limit = self.settings.line_limit;
-                let text = format!("a line is longer than {limit} octets");
-                return self.reply(&Reply::new(550, (5, 6, 0), &text));
-            }
-            Err(DataFault::TooLarge) => return self.reply(&self.too_large()),
-        };
-        // RFC 6531 §3.1: without SMTPUTF8 a header is ASCII
-        let header_end = memchr::memmem::find(&message, b"\r\n\r\n").unwrap_or(message.len());
-        if !message.get(..header_end).unwrap_or_default().is_ascii() {
-            let text = "octets above 127 in the header need SMTPUTF8: encode them (RFC 2047)";
-            return self.reply(&Reply::new(550, (5, 6, 7), text));
-        }
-        if let Some(envelope) = envelope {
-            self.pending = Some(Step::Mail(envelope, message));
-            self.state = State::Waiting(Waiting::Mail);
-        }
-    }
-
     fn ask(&mut self, question: Question, waiting: Waiting) {
         self.pending = Some(Step::Ask(question));
         self.state = State::Waiting(waiting);
     }
 
     /// Each recipient once: two RCPTs for one mailbox are one delivery.
-    fn add_recipient(&mut self, address: Address) {
+    fn add_recipient(&mut self, address: Address, service: RecipientService) {
+        self.taken = self.taken.saturating_add(1);
         if let Some(envelope) = &mut self.envelope
             && !envelope.recipients.contains(&address)
         {
+            if service != RecipientService::default() {
+                envelope.service.recipients.insert(address.clone(), service);
+            }
             envelope.recipients.push(address);
         }
+    }
+
+    /// Drops the transaction.
+    fn forget(&mut self) {
+        self.envelope = None;
+        self.chunks = Vec::new();
+        self.taken = 0;
     }
 
     fn state_of_envelope(&self) -> State {
@@ -522,30 +525,24 @@ impl Session {
         if is_clear && self.settings.require_tls == RequireTls::Yes {
             return Some(Reply::new(530, (5, 7, 0), "say STARTTLS first"));
         }
-        let must = self.settings.client_certificate == ClientCertificate::Required;
-        if must && self.certificate.is_none() {
-            let text = "a client certificate that this switch trusts is needed";
-            return Some(Reply::new(530, (5, 7, 0), text));
-        }
-        None
-    }
-
-    fn is_starttls_offered(&self) -> bool {
-        self.settings.starttls == StartTls::Offered && self.protection == Protection::Clear
-    }
-
-    fn is_priority_offered(&self) -> bool {
-        match self.settings.priority {
-            PriorityOffer::AfterTls => self.protection == Protection::Tls,
-            PriorityOffer::Always => true,
-            PriorityOffer::Never => false,
-        }
+        let (known, text) = match self.settings.client_certificate {
+            ClientCertificate::Asked => return None,
+            ClientCertificate::OrLogin => (
+                self.is_logged_in() || self.certificate.is_some(),
+                "log in first, or show a client certificate that this switch trusts",
+            ),
+            ClientCertificate::Required => (
+                self.certificate.is_some(),
+                "a client certificate that this switch trusts is needed",
+            ),
+        };
+        (!known).then(|| Reply::new(530, (5, 7, 0), text))
     }
 
     fn is_pipelining_offered(&self) -> bool {
         self.hello
             .as_ref()
-            .is_some_and(|hello| hello.form == Form::Ehlo)
+            .is_some_and(|hello| hello.form != Form::Helo)
     }
 
     fn too_large(&self) -> Reply {
@@ -584,7 +581,7 @@ impl Session {
         self.state = State::Closed;
         self.pending = None;
         self.input.clear();
-        self.envelope = None;
+        self.forget();
     }
 }
 
