@@ -4,10 +4,10 @@
 //! is refused, never resolved silently. Labels outside an envelope describe the encrypted object
 //! (RFC 2634 section 1.3.2): they are held against the link alone.
 
-use super::access;
 use super::origin::Origin;
+use super::{access, said};
 use crate::clock::Timestamp;
-use crate::config::Config;
+use crate::config::{Config, SioLabelRule};
 use crate::decision::{Ground, Reason, Refusal, Stop};
 use crate::label::equivalence::{self, Direction};
 use crate::label::{Label, Policy};
@@ -23,6 +23,7 @@ pub(super) fn label(
 ) -> Result<Label, Stop> {
     let envelope = facts.envelope();
     let mut counts: Option<Label> = None;
+    let mut around = Vec::new();
     for (index, layer) in facts.layers.iter().enumerate() {
         let carried: Vec<Option<&Label>> = layer
             .signers()
@@ -46,7 +47,7 @@ pub(super) fn label(
             );
         }
         if envelope.is_some_and(|envelope| index < envelope) {
-            outside(config, origin, first, index, at, found)?;
+            around.push(outside(config, origin, first, index, at, found)?);
             continue;
         }
         let own = in_own_policy(config, origin, first, index, at, found)?;
@@ -62,13 +63,15 @@ pub(super) fn label(
             }
         }
     }
-    counts.ok_or_else(|| {
-        Refusal::because(
-            Reason::LabelMissing,
-            "no verified signature carries a label",
-        )
-        .into()
-    })
+    if counts.is_none() && config.sio_label == SioLabelRule::Counts {
+        counts = said::signed(config, origin, facts, at, found)?;
+    }
+    let label = counts.ok_or_else(|| {
+        let text = "no verified signature carries a label";
+        Refusal::because(Reason::LabelMissing, text)
+    })?;
+    said::agrees(config, origin, facts, (&label, &around), at, found)?;
+    Ok(label)
 }
 
 fn disagreement(layer: usize, text: &str) -> Refusal {
@@ -76,7 +79,7 @@ fn disagreement(layer: usize, text: &str) -> Refusal {
 }
 
 /// The label as our own policy says it.
-fn in_own_policy(
+pub(super) fn in_own_policy(
     config: &Config,
     origin: &Origin,
     label: &Label,
@@ -143,11 +146,11 @@ fn outside(
     layer: usize,
     at: Timestamp,
     found: &mut Vec<Ground>,
-) -> Result<(), Stop> {
+) -> Result<Label, Stop> {
     let own = in_own_policy(config, origin, label, layer, at, found)?;
     if let Origin::Link(link) = origin {
         access::authorize(config.policy(), &own, &link.clearance, at)
             .map_err(|grounds| Refusal::on_grounds(Reason::ClearanceInsufficient, grounds))?;
     }
-    Ok(())
+    Ok(own)
 }

@@ -1,6 +1,7 @@
 //! STEP 3 of the line: may this pass, from here to there?
 //!
-//! Duty: who sent it and did they sign it (`origin`); which label does it carry (`labels`); may
+//! Duty: who sent it and did they sign it (`origin`); which label does it carry (`labels`), and does
+//! it say so everywhere (`said`); may
 //! originator, link and every recipient have it (`access`).
 //! Promises: [`Cleared`] is made only here; every refusal carries its grounds; what is unknown is
 //! refused; trouble with our own means (stale revocation data) is a fault, never a pass.
@@ -8,6 +9,7 @@
 mod access;
 mod labels;
 mod origin;
+mod said;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LinkProtocol, ListenRole, Recipients, SignedBy, TlsNeed};
+use super::{LinkProtocol, ListenRole, Recipients, SignedBy, SioLabelRule, TlsNeed};
 use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
@@ -47,6 +47,8 @@ pub struct Config {
     pub policies: Arc<Policies>,
     /// Where each of them comes from, in the same order.
     pub provenance: Vec<Provenance>,
+    /// What a SIO-Label field under a signature is worth.
+    pub sio_label: SioLabelRule,
     /// Mailboxes and roles.
     pub subjects: BTreeMap<Address, Subject>,
     /// The ways out and in.

@@ -125,6 +125,7 @@ pub(super) fn resolve(
             .collect(),
         policies,
         provenance,
+        sio_label: written.policies.sio_label,
         subjects,
         links,
         release_rules,

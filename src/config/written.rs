@@ -149,6 +149,19 @@ pub(super) struct Policies {
     pub signers: Vec<Spanned<String>>,
     #[serde(default)]
     pub cases: CaseRule,
+    #[serde(default)]
+    pub sio_label: SioLabelRule,
+}
+
+/// What a SIO-Label field under a signature is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SioLabelRule {
+    /// It must agree with the label in the signed attributes, and stands for none.
+    #[default]
+    Compared,
+    /// As `compared`, and it stands for a label that is not there.
+    Counts,
 }
 
 /// Whether a label policy must bring its cases.

@@ -81,13 +81,15 @@ pub(super) fn carried(headers: &Headers, released: &Released) -> Vec<(String, St
 }
 
 // RFC 9788 §3.2.1 (hcp_baseline)
-/// What stands outside an encrypted message in place of `fields`: the subject is hidden, comments
-/// and keywords are left out. Precedence stays visible: relays need it.
+/// What stands outside an encrypted message in place of `fields`: the subject is hidden, comments,
+/// keywords and the label of what is inside are left out. Precedence stays visible: relays need it.
 pub(super) fn confidential(fields: &[(String, String)]) -> Vec<(String, String)> {
     fields
         .iter()
         .filter(|(name, _)| {
-            !name.eq_ignore_ascii_case("Comments") && !name.eq_ignore_ascii_case("Keywords")
+            !["Comments", "Keywords", "SIO-Label", "SIO-Label-History"]
+                .iter()
+                .any(|hidden| name.eq_ignore_ascii_case(hidden))
         })
         .map(|(name, value)| {
             if name.eq_ignore_ascii_case("Subject") {

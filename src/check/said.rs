@@ -1,0 +1,221 @@
+//! What a message says of its label beside the signed attribute: SIO-Label fields, and markings in its
+//! subject and in the first line of its text.
+//!
+//! Promises: none of it grants anything; what cannot be read or contradicts the label is refused.
+//! A marking contradicts only when the whole text (a line, a subject, or what stands there in
+//! brackets) is what the policy writes for another classification; what merely reads like one is text.
+//! Where the configuration says that SIO-Label counts, one under a signature stands for a label that
+//! is not in the signed attributes.
+//! Standards: RFC 7444; MMHS over SMTP (both labels say the same); standards/labels.md section 13.
+
+use super::labels::in_own_policy;
+use super::origin::Origin;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::decision::{Ground, Reason, Refusal};
+use crate::label::marking::{self, Location};
+use crate::label::sio::{FIELD, SioLabel};
+use crate::label::{Label, Policy};
+use crate::message::header::Headers;
+use crate::message::mime::{Entity, Limits};
+use crate::open::{Facts, Piece};
+
+/// Longer lines are no markings.
+const MARKING: usize = 256;
+
+/// Where markings for people stand.
+const LOCATIONS: [Location; 3] = [
+    Location::FirstLineOfText,
+    Location::PageTop,
+    Location::Subject,
+];
+
+/// The label of the signed header sections, where there is no other.
+pub(super) fn signed(
+    config: &Config,
+    origin: &Origin,
+    facts: &Facts,
+    at: Timestamp,
+    found: &mut Vec<Ground>,
+) -> Result<Option<Label>, Refusal> {
+    let inside = facts.envelope();
+    for section in &facts.protected {
+        // What stands outside an envelope is about the encrypted object.
+        if inside.is_some_and(|envelope| section.layer < envelope) {
+            continue;
+        }
+        if let Some((_, Some(label))) = field(config, &section.headers)? {
+            return in_own_policy(config, origin, &label, section.layer, at, found).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether everything that is said agrees with `label`; outside an envelope it may also be one of
+/// `outside`, the labels of the encrypted object.
+pub(super) fn agrees(
+    config: &Config,
+    origin: &Origin,
+    facts: &Facts,
+    (label, outside): (&Label, &[Label]),
+    at: Timestamp,
+    found: &mut Vec<Ground>,
+) -> Result<(), Refusal> {
+    let outer = (0, &facts.outer);
+    let protected = facts.protected.iter().map(|p| (p.layer, &p.headers));
+    for (layer, headers) in std::iter::once(outer).chain(protected) {
+        let Some((written, said)) = field(config, headers)? else {
+            continue;
+        };
+        if let Some(said) = said {
+            let said = in_own_policy(config, origin, &said, layer, at, found)?;
+            let is_about_object = facts.envelope().is_some_and(|envelope| layer < envelope);
+            if said != *label && !(is_about_object && outside.contains(&said)) {
+                let text = "SIO-Label says another label than the signature";
+                return Err(Refusal::because(Reason::LabelDisagrees, text));
+            }
+        }
+        if let Some(text) = &written.marking {
+            contradicts(config.policy(), label, text, "the marking of SIO-Label")?;
+            if !markings(config.policy(), label).any(|own| own == collapsed(text)) {
+                let differs =
+                    "the marking of SIO-Label is not one that the policy writes for the label";
+                found.push(Ground::new("label.marking-differs", differs));
+            }
+        }
+    }
+    if let Some(subject) = facts.field("Subject") {
+        for text in std::iter::once(subject.as_str()).chain(bracketed(&subject)) {
+            contradicts(config.policy(), label, text, "the subject")?;
+        }
+    }
+    if let Some(line) = first_line(&facts.payload) {
+        contradicts(config.policy(), label, &line, "the first line of the text")?;
+    }
+    Ok(())
+}
+
+/// The SIO-Label of a header section, and the label in it.
+fn field(config: &Config, headers: &Headers) -> Result<Option<(SioLabel, Option<Label>)>, Refusal> {
+    let malformed = |text: String| Refusal::because(Reason::LabelMalformed, text);
+    let mut fields = headers.all(FIELD);
+    let Some(field) = fields.next() else {
+        return Ok(None);
+    };
+    // RFC 7444 §2: at most one
+    if fields.next().is_some() {
+        return Err(malformed("there are two SIO-Label fields".to_owned()));
+    }
+    let wrong = |error: &dyn std::fmt::Display| malformed(format!("{FIELD}: {error}"));
+    let written = SioLabel::parse(field.value()).map_err(|error| wrong(&error))?;
+    let label = written
+        .label(&config.policies, &[])
+        .map_err(|error| wrong(&error))?;
+    Ok(Some((written, label)))
+}
+
+/// Refuses a text that is the marking of another classification than the label's.
+fn contradicts(policy: &Policy, label: &Label, text: &str, place: &str) -> Result<(), Refusal> {
+    let text = collapsed(text);
+    if text.is_empty() || text.len() > MARKING {
+        return Ok(());
+    }
+    let mut meant = Vec::new();
+    for (name, value) in policy.classifications() {
+        let mut same = label.clone();
+        same.classification = Some(value);
+        let is_it = |label: &Label| markings(policy, label).any(|marking| marking == text);
+        if is_it(&same) || is_it(&Label::new(policy.oid(), value)) {
+            meant.push((name, value));
+        }
+    }
+    match meant.first() {
+        Some((name, _)) if !meant.iter().any(|(_, v)| Some(*v) == label.classification) => {
+            Err(Refusal::on_grounds(
+                Reason::LabelDisagrees,
+                vec![Ground {
+                    label: Some((*name).to_owned()),
+                    ..Ground::new("label.marking", format!("{place} marks another label"))
+                }],
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the policy writes for a label.
+fn markings<'p>(policy: &'p Policy, label: &'p Label) -> impl Iterator<Item = String> + 'p {
+    let marking = |at: Location| collapsed(&marking::marking(policy, label, at, None));
+    LOCATIONS.into_iter().map(marking)
+}
+
+/// What stands in brackets at the beginning and at the end of a subject.
+fn bracketed(subject: &str) -> impl Iterator<Item = &str> {
+    let subject = subject.trim();
+    let first = subject
+        .strip_prefix(['[', '('])
+        .and_then(|rest| rest.split([']', ')']).next());
+    let last = subject
+        .strip_suffix([']', ')'])
+        .and_then(|rest| rest.rsplit(['[', '(']).next());
+    first.into_iter().chain(last)
+}
+
+/// The first line with anything in it of the first plain text.
+fn first_line(payload: &Piece) -> Option<String> {
+    let entity = Entity::parse(payload.buffer(), payload.range(), Limits::default()).ok()?;
+    let mut text = &entity;
+    while let Some(first) = text.children.first() {
+        text = first;
+    }
+    if !text.content_type.is("text", "plain") {
+        return None;
+    }
+    let octets = text.decoded(payload.buffer()).ok()?;
+    let line = octets
+        .split(|octet| *octet == b'\n')
+        .find(|line| !line.trim_ascii().is_empty())?;
+    Some(String::from_utf8_lossy(line).into_owned())
+}
+
+fn collapsed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::naming;
+
+    #[test]
+    fn a_marking_contradicts_only_when_it_is_the_whole_text() {
+        let xml = include_bytes!("../../labels/alder.xml");
+        let policy = Policy::from_spif(xml, "alder.xml").unwrap();
+        let label =
+            naming::parse_label(&policy, "RESTRICTED; Releasable To: ALDER, BIRCH").unwrap();
+        let secret = naming::parse_label(&policy, "SECRET; Releasable To: ALDER, BIRCH").unwrap();
+        let marked = |label| marking::marking(&policy, label, Location::FirstLineOfText, None);
+        for text in [marked(&secret), "ALDER SECRET".to_owned()] {
+            assert!(contradicts(&policy, &label, &text, "x").is_err(), "{text}");
+            assert!(contradicts(&policy, &secret, &text, "x").is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "Secret of the forest",
+            "ALDER SECRET garden",
+            "alder secret",
+        ] {
+            assert!(contradicts(&policy, &label, text, "x").is_ok(), "{text}");
+        }
+        assert!(contradicts(&policy, &label, &marked(&label), "x").is_ok());
+    }
+
+    #[test]
+    fn what_stands_in_brackets() {
+        let of = |text| bracketed(text).collect::<Vec<_>>();
+        assert_eq!(of("[A] about (B)"), ["A", "B"]);
+        assert_eq!(of("(A)"), ["A", "A"]);
+        assert!(of("about (B) it").is_empty());
+        assert!(of("").is_empty());
+    }
+}
