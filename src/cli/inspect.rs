@@ -1,22 +1,19 @@
 //! `ravelin inspect`: every layer of a message, from the outside in, with a verdict.
 
-use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use zeroize::Zeroizing;
 
 use super::answer::{Answer, Trouble};
-use super::material::{self, Named, Place};
+use super::material::{self, Named};
+use super::messages;
 use super::onion;
 use super::print::{self, Format};
 use super::view::View;
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::trust::{RevocationCheck, TrustStore};
-use crate::decision::Refusal;
 use crate::message::mime::Limits;
-use crate::open::{self, Opener, Piece};
+use crate::open::Opener;
 
 /// The options of `ravelin inspect`.
 #[derive(Args, Debug)]
@@ -28,7 +25,7 @@ use crate::open::{self, Opener, Piece};
     Without --crl, what is not revoked by a list passes, and that is listed as a weakness."
 )]
 pub(super) struct Inspect {
-    /// The message; - is the standard input
+    /// The message, or a CMS object in DER, BER or PEM; - is the standard input
     file: PathBuf,
     /// Trust anchors: PEM or DER, a file or a folder
     #[arg(long, value_name = "FILE|DIR")]
@@ -65,11 +62,7 @@ pub(super) fn run(inspect: &Inspect) -> Result<Answer, Trouble> {
         RevocationCheck::Required
     };
     let trust = TrustStore::new(anchors, Vec::new(), lists).with_revocation(check);
-    let password_file = inspect.password_file.as_ref().map(|path| Named {
-        path: path.clone(),
-        place: Place::Option("--password-file"),
-    });
-    let password = material::password(password_file.as_ref())?;
+    let password = material::password_of(inspect.password_file.as_deref())?;
     let certificates = Named::all("--cert", &inspect.cert);
     let mut keys = Vec::new();
     for (index, key) in Named::all("--key", &inspect.key).iter().enumerate() {
@@ -86,13 +79,7 @@ pub(super) fn run(inspect: &Inspect) -> Result<Answer, Trouble> {
         at,
         limits: Limits::default(),
     };
-    let message = Piece::whole(Arc::new(message(inspect)?));
-    let facts = open::facts(&opener, message).map_err(|refusal| {
-        Trouble::usage(
-            format!("{}: {}", inspect.file.display(), grounds(&refusal)),
-            "give a whole message as it crossed the wire, with CRLF lines (.eml)",
-        )
-    })?;
+    let facts = messages::facts(&opener, &inspect.file, messages::read(&inspect.file)?)?;
     let view = View::of(&facts, &policies, at, check);
     match inspect.format {
         Format::Json => print::json(&view)?,
@@ -103,30 +90,4 @@ pub(super) fn run(inspect: &Inspect) -> Result<Answer, Trouble> {
     } else {
         Answer::No
     })
-}
-
-/// What exactly was found, in one line.
-pub(super) fn grounds(refusal: &Refusal) -> String {
-    refusal
-        .grounds
-        .iter()
-        .map(|ground| ground.text.clone())
-        .collect::<Vec<_>>()
-        .join("; ")
-}
-
-fn message(inspect: &Inspect) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    if inspect.file.as_os_str() != "-" {
-        return Named {
-            path: inspect.file.clone(),
-            place: Place::Option("FILE"),
-        }
-        .read();
-    }
-    let mut octets = Zeroizing::new(Vec::new());
-    std::io::stdin()
-        .lock()
-        .read_to_end(&mut octets)
-        .map_err(|error| Trouble::Fault(format!("read the standard input: {error}")))?;
-    Ok(octets)
 }

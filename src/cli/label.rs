@@ -330,7 +330,7 @@ fn octets(file: &Path) -> Result<Vec<u8>, Trouble> {
 }
 
 /// A file, the standard input, or the text itself.
-fn input(text: &str) -> Result<Vec<u8>, Trouble> {
+pub(super) fn input(text: &str) -> Result<Vec<u8>, Trouble> {
     if text == "-" {
         let mut octets = Vec::new();
         return std::io::stdin()

@@ -207,6 +207,34 @@ pub(super) fn identities(
         })
 }
 
+/// One identity for each key: the first one in a PKCS #12 file.
+pub(super) fn signers(
+    keys: &[Named],
+    certificates: &[Named],
+    password: Option<&str>,
+) -> Result<Vec<Identity>, Trouble> {
+    keys.iter()
+        .enumerate()
+        .map(|(index, key)| {
+            identities(key, certificates.get(index), password)?
+                .into_iter()
+                .next()
+                .ok_or_else(|| key.trouble("holds no key", "give a key with its certificate"))
+        })
+        .collect()
+}
+
+/// The password in the file of `--password-file`, or else of the environment.
+pub(super) fn password_of(file: Option<&Path>) -> Result<Option<Zeroizing<String>>, Trouble> {
+    password(
+        file.map(|path| Named {
+            path: path.to_owned(),
+            place: Place::Option("--password-file"),
+        })
+        .as_ref(),
+    )
+}
+
 /// A password: the first line of a file, or else of the environment.
 pub(super) fn password(file: Option<&Named>) -> Result<Option<Zeroizing<String>>, Trouble> {
     let Some(file) = file else {

@@ -7,6 +7,7 @@ mod answer;
 mod audit;
 mod check_config;
 pub mod compose;
+mod countersigned;
 pub mod demo;
 pub mod desk;
 mod init;
@@ -15,12 +16,15 @@ mod label;
 mod label_answers;
 mod label_history;
 mod material;
+mod messages;
 mod officer;
 mod onion;
+mod opened;
 mod policy;
 mod print;
 mod queue;
 mod release;
+mod sealed;
 pub mod serve;
 mod stopped;
 mod view;
@@ -71,6 +75,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Sign a signature of a message, as who releases it
+    Countersign(countersigned::Countersign),
     /// Run the story of two nations on this machine, every step and every refusal
     Demo(demo::Demo),
     /// Make a switch of one domain that starts at once: configuration, keys, people
@@ -79,6 +85,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Show, decide, translate, convert and mark security labels
     Label(label::Command),
+    /// Take a message out of its layers
+    Open(opened::Open),
     /// Examine label policies (SPIF): lint, explain, diff, test
     Policy(policy::Command),
     /// List what waits for its next hop
@@ -86,6 +94,8 @@ enum Command {
     Queue(queue::Queue),
     /// See, release or return held drafts, as a releasing officer
     Release(release::Release),
+    /// Put a message into layers: signed, encrypted, triple-wrapped
+    Seal(sealed::Seal),
     /// Run a switch until SIGTERM or SIGINT
     #[command(
         after_help = "Example:\n  RAVELIN_LOG=ravelin=debug ravelin serve --config ravelin.toml"
@@ -110,6 +120,7 @@ pub fn run() -> ExitCode {
     let outcome = match &command {
         Command::Audit(audit) => audit::run(audit),
         Command::CheckConfig { config, format } => check_config::run(config, *format),
+        Command::Countersign(countersign) => countersigned::run(countersign),
         Command::Demo(demo) => {
             return block_on(async { Ok(demo::run(demo).await) })
                 .unwrap_or_else(|trouble| answer::exit(Err(trouble)));
@@ -117,8 +128,10 @@ pub fn run() -> ExitCode {
         Command::Init(init) => init::run(init),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Label(label) => label::run(label),
+        Command::Open(open) => opened::run(open),
         Command::Policy(policy) => policy::run(policy),
         Command::Queue(queue) => queue::run(queue),
+        Command::Seal(seal) => sealed::run(seal),
         Command::Release(release) => block_on(release::run(release)),
         Command::Serve {
             config,

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::answer::{Answer, Trouble, chain};
 use super::desk::DeskError;
-use super::inspect::grounds;
+use super::messages::grounds;
 use super::officer::{Officer, Settings};
 use super::onion;
 use super::print::{self, Format, line};

@@ -14,6 +14,7 @@ use crate::crypto::trust::TrustStore;
 use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Policy};
 use crate::message::Precedence;
 use crate::message::address::Address;
+use crate::message::protection::{Confidentiality, Dialect};
 use crate::store::StoreKey;
 
 /// A configuration that holds together.
@@ -188,6 +189,10 @@ pub enum SealProfile {
         certificate: Box<Certificate>,
         /// The label of the encrypted object.
         relay_label: Box<Label>,
+        /// How header fields are put under the domain signature.
+        header_protection: Dialect,
+        /// What of them stands outside.
+        confidentiality: Confidentiality,
     },
 }
 
@@ -197,6 +202,8 @@ pub struct Arrival {
     pub signed_by: SignedBy,
     /// Which labels owe a release.
     pub release: ReleaseOwed,
+    /// How its header fields may be put under a signature.
+    pub header_protection: Vec<Dialect>,
 }
 
 /// The classifications, of the domain's own policy, for which the origin owes a release.

@@ -414,6 +414,7 @@ impl Place<'_> {
             arrival: Arrival {
                 signed_by: link.arrives.signed_by,
                 release: ReleaseOwed(release),
+                header_protection: link.arrives.header_protection.clone(),
             },
         })
     }
@@ -458,6 +459,8 @@ impl Place<'_> {
                     cipher,
                     certificate: Box::new(self.certificate(key, certificate)?),
                     relay_label: Box::new(relay_label),
+                    header_protection: seal.header_protection,
+                    confidentiality: seal.header_confidentiality,
                 })
             }
         }

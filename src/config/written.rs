@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::units::{ByteSize, Life};
 use crate::message::Precedence;
+use crate::message::protection::{Confidentiality, Dialect};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -276,7 +277,7 @@ pub enum Recipients {
 }
 
 /// How a message is sealed for a link.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Seal {
     #[serde(default)]
@@ -287,6 +288,16 @@ pub(super) struct Seal {
     pub certificate: Option<Spanned<PathBuf>>,
     /// The label of the encrypted object, which a relay may see.
     pub relay_label: Option<Spanned<Label>>,
+    /// How a triple wrap puts header fields under the domain signature.
+    #[serde(default = "rfc9788")]
+    pub header_protection: Dialect,
+    /// What of them stands outside: `baseline` hides the subject, `shy` also names and time zone.
+    #[serde(default)]
+    pub header_confidentiality: Confidentiality,
+}
+
+const fn rfc9788() -> Dialect {
+    Dialect::Rfc9788
 }
 
 /// The layers that a link's messages get.
@@ -315,13 +326,30 @@ pub(super) enum Cipher {
 }
 
 /// What a message that arrives over a link must bring.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Arrives {
     #[serde(default)]
     pub signed_by: SignedBy,
     /// Classifications (of our own policy) from which on the origin owes a release.
     pub release_owed: Option<Spanned<Vec<String>>>,
+    /// How its header fields may be put under a signature.
+    #[serde(default = "all_dialects")]
+    pub header_protection: Vec<Dialect>,
+}
+
+impl Default for Arrives {
+    fn default() -> Self {
+        Self {
+            signed_by: SignedBy::default(),
+            release_owed: None,
+            header_protection: all_dialects(),
+        }
+    }
+}
+
+fn all_dialects() -> Vec<Dialect> {
+    Dialect::ALL.into()
 }
 
 /// Whose signature a link's messages must have outermost.

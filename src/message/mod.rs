@@ -23,6 +23,7 @@ pub mod mailbox;
 pub mod military;
 pub mod mime;
 pub mod precedence;
+pub mod protection;
 pub mod received;
 pub mod service;
 pub mod text;

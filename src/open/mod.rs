@@ -93,3 +93,12 @@ pub fn facts(opener: &Opener<'_>, message: Piece) -> Result<Facts, Refusal> {
     walk::walk(opener, message)
         .map_err(|error| Refusal::because(Reason::MessageMalformed, error.to_string()))
 }
+
+/// The facts of a CMS object that stands by itself, in DER or BER: for commands on files.
+///
+/// # Errors
+/// As [`open`].
+pub fn cms_facts(opener: &Opener<'_>, cms: Piece) -> Result<Facts, Refusal> {
+    walk::walk_cms(opener, cms)
+        .map_err(|error| Refusal::because(Reason::MessageMalformed, error.to_string()))
+}

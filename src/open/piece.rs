@@ -44,6 +44,14 @@ impl Piece {
             range,
         }
     }
+
+    /// The piece that `slice` is, if it is a slice of this piece.
+    pub fn part(&self, slice: &[u8]) -> Option<Self> {
+        let buffer = self.buffer().as_ptr().addr();
+        let start = slice.as_ptr().addr().checked_sub(buffer)?;
+        let end = start.checked_add(slice.len())?;
+        (start >= self.range.start && end <= self.range.end).then(|| self.at(start..end))
+    }
 }
 
 impl fmt::Debug for Piece {

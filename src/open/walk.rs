@@ -1,5 +1,6 @@
 //! The walk from the outermost layer to the payload.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -45,27 +46,29 @@ pub(super) fn walk(opener: &Opener<'_>, message: Piece) -> Result<Facts, WalkErr
         outer: None,
         payload: message,
     };
-    // RFC 3218 §2.3, RFC 8551 §6: below an envelope that does not authenticate nobody learns what
-    // was wrong, or a ciphertext that was changed could be tried out bit by bit.
-    if let Err(error) = descend(opener, &mut found)
-        && !found.close_unauthenticated()
-    {
-        return Err(error);
+    found.descend(opener)?;
+    found.facts()
+}
+
+/// As [`walk`], for a CMS object that stands by itself, without a mail around it.
+pub(super) fn walk_cms(opener: &Opener<'_>, cms: Piece) -> Result<Facts, WalkError> {
+    let layer = cms_layer(opener, 0, cms.clone(), &cms)?;
+    let content = layer.content.clone();
+    let mut found = Found {
+        layers: vec![layer],
+        protected: Vec::new(),
+        outer: Some(Headers::default()),
+        payload: content.clone().unwrap_or(cms),
+    };
+    // What is inside may be MIME, or anything else.
+    let is_mime = content.is_some_and(|content| {
+        Entity::parse(content.buffer(), content.range(), opener.limits)
+            .is_ok_and(|entity| entity.headers.first("Content-Type").is_some())
+    });
+    if is_mime {
+        found.descend(opener)?;
     }
-    let outer = found.outer.ok_or(WalkError::Depth)?;
-    let mut conflicts = Vec::new();
-    let mut outside = &outer;
-    for inside in &found.protected {
-        conflicts.extend(inside.conflicts_with(outside));
-        outside = &inside.headers;
-    }
-    Ok(Facts {
-        conflicts,
-        outer,
-        layers: found.layers,
-        protected: found.protected,
-        payload: found.payload,
-    })
+    found.facts()
 }
 
 /// What the walk has found so far.
@@ -77,6 +80,32 @@ struct Found {
 }
 
 impl Found {
+    // RFC 3218 §2.3, RFC 8551 §6: below an envelope that does not authenticate nobody learns what
+    // was wrong, or a ciphertext that was changed could be tried out bit by bit.
+    fn descend(&mut self, opener: &Opener<'_>) -> Result<(), WalkError> {
+        match descend(opener, self) {
+            Err(error) if !self.close_unauthenticated() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn facts(self) -> Result<Facts, WalkError> {
+        let outer = self.outer.ok_or(WalkError::Depth)?;
+        let mut conflicts = Vec::new();
+        let mut outside = &outer;
+        for inside in &self.protected {
+            conflicts.extend(inside.conflicts_with(outside));
+            outside = &inside.headers;
+        }
+        Ok(Facts {
+            conflicts,
+            outer,
+            layers: self.layers,
+            protected: self.protected,
+            payload: self.payload,
+        })
+    }
+
     /// Shuts the outermost envelope that does not authenticate, as if no key of ours had opened it.
     /// Whether there was one.
     fn close_unauthenticated(&mut self) -> bool {
@@ -204,19 +233,36 @@ fn opaque(
     entity: &Entity,
 ) -> Result<Layer, WalkError> {
     let cms = decoded(layer, piece, entity)?;
+    cms_layer(opener, layer, piece.clone(), &cms)
+}
+
+/// The layer that one CMS object is.
+fn cms_layer(
+    opener: &Opener<'_>,
+    layer: usize,
+    entity: Piece,
+    cms: &Piece,
+) -> Result<Layer, WalkError> {
     let (content, kind) = match parse(layer, cms.bytes())? {
         ContentInfo::Signed(signed) => {
-            let content = signed.content.as_deref().ok_or(WalkError::Shape {
+            let content = match &signed.content {
+                // The very octets of the layer, where they stand in one piece.
+                Some(Cow::Borrowed(content)) => cms.part(content),
+                Some(Cow::Owned(content)) => {
+                    Some(Piece::whole(Arc::new(Zeroizing::new(content.clone()))))
+                }
+                None => None,
+            };
+            let content = content.ok_or(WalkError::Shape {
                 layer,
                 text: "application/pkcs7-mime with SignedData carries no content",
             })?;
-            let content = Piece::whole(Arc::new(Zeroizing::new(content.to_vec())));
-            let facts = signed_facts(opener, SignedForm::Opaque, &cms, &signed, None);
+            let facts = signed_facts(opener, SignedForm::Opaque, cms, &signed, None);
             (Some(content), LayerKind::Signed(facts))
         }
         ContentInfo::Enveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
         ContentInfo::AuthEnveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
-        ContentInfo::Compressed(_) | ContentInfo::Other { .. } => {
+        ContentInfo::Other { .. } => {
             return Err(WalkError::Shape {
                 layer,
                 text: "the CMS content type is not one that is opened here",
@@ -224,7 +270,7 @@ fn opaque(
         }
     };
     Ok(Layer {
-        entity: piece.clone(),
+        entity,
         content,
         kind,
     })
@@ -245,11 +291,13 @@ fn envelope(opener: &Opener<'_>, envelope: Envelope<'_>) -> (Option<Piece>, Laye
     )
 }
 
+/// The decoded body; where it is not encoded, where it stands.
 fn decoded(layer: usize, piece: &Piece, entity: &Entity) -> Result<Piece, WalkError> {
-    entity
-        .decoded(piece.buffer())
-        .map(|bytes| Piece::whole(Arc::new(bytes.into_owned())))
-        .map_err(|source| WalkError::Mime { layer, source })
+    match entity.decoded(piece.buffer()) {
+        Ok(Cow::Borrowed(_)) => Ok(piece.at(entity.body.clone())),
+        Ok(Cow::Owned(bytes)) => Ok(Piece::whole(Arc::new(Zeroizing::new(bytes)))),
+        Err(source) => Err(WalkError::Mime { layer, source }),
+    }
 }
 
 fn parse(layer: usize, cms: &[u8]) -> Result<ContentInfo<'_>, WalkError> {

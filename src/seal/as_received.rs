@@ -2,7 +2,8 @@
 //! was for this domain is taken off.
 
 use super::fields::{self, AUTHORIZING_USERS};
-use super::unwritable;
+use super::protect;
+use super::{not_made, unwritable};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::decision::Stop;
@@ -17,7 +18,7 @@ pub(super) fn seal(config: &Config, at: Timestamp, released: &Released) -> Resul
         // RFC 3183 §4: the domain decrypts, and its people get what was inside, still signed.
         let carried = fields::carried(facts.headers(), released);
         let head = fields::outer(config, at, received, &carried)?;
-        return fields::entity(inside.bytes(), head, None);
+        return protect::entity(inside.bytes(), head, None).map_err(not_made);
     }
     let trace = fields::trace(config, at, received);
     let mut edits = vec![Edit::Prepend(

@@ -1,14 +1,14 @@
 //! Encrypted for each recipient's own certificate.
 
-use super::{fault, fields};
+use super::{fields, layers, not_made, protect};
 use crate::check::Route;
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::crypto::algorithm::{ContentCipher, Mode};
+use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
-use crate::crypto::cms::envelope;
 use crate::decision::{Reason, Refusal, Stop};
 use crate::message::header::Writer;
+use crate::message::protection::Confidentiality;
 use crate::review::Released;
 
 /// One envelope for the recipients behind the link, around what was inside the envelope that the
@@ -27,16 +27,18 @@ pub(super) fn seal(
     let content = match facts.inside_envelope() {
         Some(piece) => piece.bytes(),
         None => {
-            entity = fields::entity(opened.received().bytes(), Writer::new(), None)?;
+            entity = protect::entity(opened.received().bytes(), Writer::new(), None)
+                .map_err(not_made)?;
             &entity
         }
     };
-    let cms = envelope::envelope(content, &certificates, cipher)
-        .map_err(|error| fault("encrypt for the recipients", error))?;
+    let layered = layers::enveloped(content, &certificates, cipher).map_err(not_made)?;
     // What stands outside was already reduced if the message came encrypted; else it is now.
-    let fields = fields::confidential(&fields::carried(&facts.outer, released));
-    let head = fields::outer(config, at, opened.received(), &fields)?;
-    fields::message(head, smime_type(cipher), &cms)
+    let carried = fields::carried(&facts.outer, released);
+    let outside = Confidentiality::Baseline.outside_all(&carried);
+    let mut message = fields::outer(config, at, opened.received(), &outside)?.finish();
+    message.extend_from_slice(&layered);
+    Ok(message)
 }
 
 /// The certificate of every recipient; one without certificate stops the message.
@@ -59,14 +61,4 @@ fn certificates(config: &Config, route: &Route) -> Result<Vec<Certificate>, Stop
                 })
         })
         .collect()
-}
-
-// RFC 8551 §3.2.2
-/// The smime-type of an envelope with this content cipher.
-pub(super) fn smime_type(cipher: ContentCipher) -> &'static str {
-    if cipher.mode() == Mode::Gcm {
-        "authEnveloped-data"
-    } else {
-        "enveloped-data"
-    }
 }

@@ -3,12 +3,11 @@
 use super::unwritable;
 use crate::clock::{Timestamp, rfc5322_date};
 use crate::config::Config;
-use crate::decision::{Reason, Refusal, Stop};
+use crate::decision::Stop;
 use crate::message::address::Address;
-use crate::message::content_type::ContentType;
 use crate::message::envelope::Protection;
-use crate::message::header::{Headers, Limits, Line, Writer};
-use crate::message::mime::pkcs7_mime;
+use crate::message::header::{Headers, Writer};
+use crate::message::protection::Fields;
 use crate::message::received::Received;
 use crate::review::Released;
 
@@ -50,7 +49,7 @@ pub(super) fn authorizing(users: &[Address]) -> Option<String> {
 
 /// The fields of a message that are copied from one header section to another: all but the
 /// structural ones, the trace, those that say what stood outside, and blind recipients.
-fn is_carried(name: &str) -> bool {
+pub(super) fn is_carried(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     !name.starts_with("content-")
         && !matches!(
@@ -68,7 +67,7 @@ fn is_carried(name: &str) -> bool {
 }
 
 /// Name and value of each field that goes along, those who released included.
-pub(super) fn carried(headers: &Headers, released: &Released) -> Vec<(String, String)> {
+pub(super) fn carried(headers: &Headers, released: &Released) -> Fields {
     headers
         .fields()
         .iter()
@@ -77,27 +76,6 @@ pub(super) fn carried(headers: &Headers, released: &Released) -> Vec<(String, St
         .chain(
             authorizing(released.authorizing()).map(|users| (AUTHORIZING_USERS.to_owned(), users)),
         )
-        .collect()
-}
-
-// RFC 9788 §3.2.1 (hcp_baseline)
-/// What stands outside an encrypted message in place of `fields`: the subject is hidden, comments,
-/// keywords and the label of what is inside are left out. Precedence stays visible: relays need it.
-pub(super) fn confidential(fields: &[(String, String)]) -> Vec<(String, String)> {
-    fields
-        .iter()
-        .filter(|(name, _)| {
-            !["Comments", "Keywords", "SIO-Label", "SIO-Label-History"]
-                .iter()
-                .any(|hidden| name.eq_ignore_ascii_case(hidden))
-        })
-        .map(|(name, value)| {
-            if name.eq_ignore_ascii_case("Subject") {
-                (name.clone(), "[...]".to_owned())
-            } else {
-                (name.clone(), value.clone())
-            }
-        })
         .collect()
 }
 
@@ -122,37 +100,4 @@ pub(super) fn outer(
     }
     writer.field("MIME-Version", "1.0").map_err(unwritable)?;
     Ok(writer)
-}
-
-/// A whole message: the head, and an application/pkcs7-mime entity for `cms`.
-pub(super) fn message(head: Writer, smime_type: &str, cms: &[u8]) -> Result<Vec<u8>, Stop> {
-    let mut message = head.finish();
-    message.extend_from_slice(&pkcs7_mime(smime_type, cms).map_err(unwritable)?);
-    Ok(message)
-}
-
-/// The MIME entity that a message carries: `head`, the structural fields of `message`, and its body,
-/// octet for octet. `hp` becomes a parameter of Content-Type (RFC 9788 section 2.1).
-pub(super) fn entity(message: &[u8], head: Writer, hp: Option<&str>) -> Result<Vec<u8>, Stop> {
-    let (headers, body) = Headers::parse(message, Limits::default()).map_err(unwritable)?;
-    let mut entity = head.finish();
-    for field in headers.fields() {
-        let name = field.name().to_ascii_lowercase();
-        match hp {
-            Some(hp) if name == "content-type" => {
-                if ContentType::parse(field.value()).is_ok_and(|kind| kind.param("hp").is_some()) {
-                    let text = "Content-Type says hp where no signature covers it";
-                    return Err(Refusal::because(Reason::MessageMalformed, text).into());
-                }
-                let value = format!("{}; hp=\"{hp}\"", field.value());
-                let line = Line::structured("Content-Type", &value).map_err(unwritable)?;
-                entity.extend_from_slice(line.bytes());
-            }
-            _ if name.starts_with("content-") => entity.extend_from_slice(field.raw(message)),
-            _ => {}
-        }
-    }
-    entity.extend_from_slice(b"\r\n");
-    entity.extend_from_slice(message.get(body..).unwrap_or_default());
-    Ok(entity)
 }

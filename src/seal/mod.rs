@@ -1,21 +1,26 @@
 //! STEP 5 of the line: make a released message fit for each next domain.
 //!
 //! Duty: one [`Sealed`] for each link that the message takes, in the layers that the link asks for:
-//! as received, enveloped for each recipient, or triple-wrapped for the far domain.
+//! as received, enveloped for each recipient, or triple-wrapped for the far domain. The layers
+//! themselves ([`layers`], [`protect`], [`composed`]) are the same for the line and for commands.
 //! Promises: [`Sealed`] is made only here, from what was released or from our own words; the octets
 //! that an originator signed are never changed; nothing falls back to clear.
 //! Standards: RFC 2634 section 1.1 (triple wrap), RFC 3183 (domain signature), RFC 9788 (protected
 //! header fields), RFC 7912 (MMHS-Authorizing-Users).
 
 mod as_received;
+mod composed;
 mod enveloped;
 mod fields;
+pub mod layers;
 mod own;
+pub mod protect;
 mod sealed;
 mod triple_wrap;
 
 use std::sync::Arc;
 
+pub use composed::{Order, Profile, composed};
 pub use own::{OwnMessage, own};
 pub use sealed::Sealed;
 
@@ -53,14 +58,20 @@ fn seal_for(
             cipher,
             certificate,
             relay_label,
+            header_protection,
+            confidentiality,
         } => triple_wrap::seal(
             config,
             at,
             released,
             route,
-            *cipher,
-            certificate,
-            relay_label,
+            &triple_wrap::Asked {
+                cipher: *cipher,
+                far: certificate,
+                relay_label,
+                dialect: *header_protection,
+                confidentiality: *confidentiality,
+            },
         )?,
     };
     let cleared = released.cleared();
@@ -94,4 +105,18 @@ fn unwritable(error: impl std::error::Error) -> Stop {
 /// Cryptography that failed on our side.
 fn fault(attempt: &str, error: impl std::error::Error + Send + Sync + 'static) -> Stop {
     Fault::new(attempt, error).into()
+}
+
+/// A layer that cannot be made: what came in is at fault when it cannot be carried on, we are when
+/// our keys or certificates do not do.
+fn not_made(error: layers::LayerError) -> Stop {
+    use layers::LayerError;
+    match error {
+        LayerError::Envelope(error) => fault("encrypt for the next domain", error),
+        LayerError::Sign(error) => fault("sign for the domain", error),
+        LayerError::Field(_)
+        | LayerError::Header(_)
+        | LayerError::Mime(_)
+        | LayerError::Shape(_) => unwritable(error),
+    }
 }

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Sealed, fields, triple_wrap};
+use super::Sealed;
+use super::triple_wrap::{self, Asked};
 use crate::clock::{Timestamp, rfc5322_date};
 use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Stop};
@@ -58,24 +59,32 @@ pub fn own(
             cipher,
             certificate,
             relay_label,
+            header_protection,
+            confidentiality,
         } => {
             // RFC 8550 §3: From is an address in the certificate of the domain signature
             let signer = config.keys.sign.certificate().emails().into_iter().next();
             let from = signer.unwrap_or_else(|| config.postmaster.to_string());
             let inside = head_fields(config, at, id, &message, from);
-            let outside = fields::confidential(&inside);
+            let outside = confidentiality.outside_all(&inside);
             let plain = entity(&[], &message)?;
-            let payload = triple_wrap::payload(&plain, &inside, &outside)?;
-            let wrapped = triple_wrap::wrap(
+            let layered = triple_wrap::wrap(
                 config,
                 at,
-                &payload,
+                &plain,
+                (&inside, &outside),
                 relay_label,
-                *cipher,
-                certificate,
-                relay_label,
+                &Asked {
+                    cipher: *cipher,
+                    far: certificate,
+                    relay_label,
+                    dialect: *header_protection,
+                    confidentiality: *confidentiality,
+                },
             )?;
-            fields::message(writer(&outside)?, "signed-data", &wrapped)?
+            let mut sealed = writer(&outside)?.finish();
+            sealed.extend_from_slice(&layered);
+            sealed
         }
     };
     Ok(Some(Sealed {

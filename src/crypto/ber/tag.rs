@@ -74,6 +74,10 @@ impl Tag {
     pub const OID: Tag = Tag(0x06);
     /// UTF8String in one piece.
     pub const UTF8_STRING: Tag = Tag(0x0c);
+    /// ENUMERATED
+    pub const ENUMERATED: Tag = Tag(0x0a);
+    /// VisibleString
+    pub const VISIBLE_STRING: Tag = Tag(0x1a);
     /// SEQUENCE.
     pub const SEQUENCE: Tag = Tag(0x30);
     /// SET.

@@ -118,14 +118,11 @@ impl GeneralName {
     }
 }
 
-pub(super) fn general_names(names: &[GeneralName]) -> Node<'_> {
+fn general_names(names: &[GeneralName]) -> Node<'_> {
     Node::sequence(names.iter().map(GeneralName::node).collect())
 }
 
-pub(super) fn lists_of_names(
-    mut reader: Reader<'_>,
-    most: usize,
-) -> Result<Vec<Vec<GeneralName>>, BerError> {
+fn lists_of_names(mut reader: Reader<'_>, most: usize) -> Result<Vec<Vec<GeneralName>>, BerError> {
     let mut lists = Vec::new();
     while !reader.is_empty() {
         if lists.len() >= most {
