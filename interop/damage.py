@@ -1,4 +1,4 @@
-"""Writes a copy of an S/MIME message with one bit changed in a named place.
+"""Writes a copy of an S/MIME message, or of a bare CMS object, with one bit changed in a named place.
 
 usage: damage.py MESSAGE OUT PLACE
 
@@ -44,6 +44,13 @@ def place(content_info, name):
     return signer.child(0x04)
 
 
+def change(cms, name):
+    node = place(Node(bytes(cms)), name)
+    # The last octet of a signature, digest or tag; the middle of what is long.
+    at = (node.content + node.stop) // 2 if name in ("content", "ciphertext") else node.stop - 1
+    cms[at] ^= 1
+
+
 def main(message, out, name):
     with open(message, "rb") as file:
         octets = bytearray(file.read())
@@ -51,13 +58,12 @@ def main(message, out, name):
         # The first letter of the first part: after its header section.
         part = re.search(rb"\n--[^\r\n]+\r?\n", octets).start()
         octets[re.compile(rb"\r?\n\r?\n").search(octets, part).end()] ^= 0x20
+    elif octets[0] == 0x30:
+        change(octets, name)
     else:
         blob = list(BLOB.finditer(octets))[-1]
         cms = bytearray(base64.b64decode(blob.group(1)))
-        node = place(Node(bytes(cms)), name)
-        # The last octet of a signature, digest or tag; the middle of what is long.
-        at = (node.content + node.stop) // 2 if name in ("content", "ciphertext") else node.stop - 1
-        cms[at] ^= 1
+        change(cms, name)
         lines = base64.b64encode(cms)
         lines = b"\r\n".join(lines[i : i + 64] for i in range(0, len(lines), 64))
         octets[blob.start(1) : blob.end(1)] = lines

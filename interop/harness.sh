@@ -1,6 +1,7 @@
 # Sourced by every interop/<peer>/run. Duty: one row in $RESULTS for each check.
 # The runner gives: PEER, RESULTS, VERSIONS (a line for each program that takes part), DEMO (a demo folder whose switches are up), WORK (an empty folder
-# of the peer's own), RAVELIN (the program), INTEROP (this folder).
+# of the peer's own), RAVELIN (the program), INTEROP (this folder), FILES (see files.sh), SETUP
+# (--built: only what `interop/setup` has made already).
 # A row is feature, peer, direction and outcome, parted by tabs; the outcome starts with ok, FAIL or
 # skipped. Directions: "ours -> peer": the peer reads what Ravelin made; "peer -> ours": the reverse.
 set -uo pipefail
@@ -78,4 +79,57 @@ arrived() { # FOLDER TEXT
     done
     echo "nothing with $2 arrived in $1" >&2
     return 1
+}
+
+# What `ravelin inspect` and `ravelin open` say of a file of the peer's. OPTION... comes last.
+inspect() { # FILE OPTION...
+    local file=$1
+    shift
+    "$RAVELIN" inspect "$file" --trust "$FILES/ca.pem" --format json "$@"
+}
+
+# Signed by WHO (a common name each, in any order), every signature good, and nothing else is wrong.
+inspected() { # FEATURE FILE "WHO..." OPTION...
+    local feature=$1 file=$2 who=$3
+    shift 3
+    passes "$feature" "$THEIRS" _inspected "$file" "$who" "$@"
+}
+
+_inspected() {
+    local file=$1 who=$2
+    shift 2
+    inspect "$file" "$@" >"$WORK/.inspected" || { cat "$WORK/.inspected"; return 1; }
+    python3 - "$WORK/.inspected" "$who" <<'END'
+import json, sys
+said = json.load(open(sys.argv[1]))
+found = [one["subject"].split(",")[0].removeprefix("CN=") for layer in said["layers"] for one in layer["signers"]]
+assert said["good"] and sorted(found) == sorted(sys.argv[2].split()), found
+END
+}
+
+# The negative twin: PATTERN must stand in what inspect says, and the file is not good.
+not_inspected() { # FEATURE FILE PATTERN OPTION...
+    local feature=$1 file=$2 pattern=$3
+    shift 3
+    refuses "$feature" "$THEIRS" "$pattern" inspect "$file" "$@"
+}
+
+# What `ravelin open` takes out of FILE is CONTENT, octet for octet.
+opened() { # FEATURE FILE CONTENT OPTION...
+    local feature=$1 file=$2 content=$3
+    shift 3
+    passes "$feature" "$THEIRS" _opened "$file" "$content" "$@"
+}
+
+_opened() {
+    local file=$1 content=$2
+    shift 2
+    rm -f "$WORK/.opened"
+    "$RAVELIN" open "$file" "$@" --out "$WORK/.opened" && cmp "$WORK/.opened" "$content"
+}
+
+not_opened() { # FEATURE FILE PATTERN OPTION...
+    local feature=$1 file=$2 pattern=$3
+    shift 3
+    refuses "$feature" "$THEIRS" "$pattern" "$RAVELIN" open "$file" "$@" --out "$WORK/.opened"
 }
