@@ -81,6 +81,13 @@ arrived() { # FOLDER TEXT
     return 1
 }
 
+# Whether files.sh made its files; if not, one row says so.
+files_there() {
+    [[ -d $FILES/made ]] && return 0
+    skip "what the commands make and read" both "this ravelin has no seal command"
+    return 1
+}
+
 # What `ravelin inspect` and `ravelin open` say of a file of the peer's. OPTION... comes last.
 inspect() { # FILE OPTION...
     local file=$1

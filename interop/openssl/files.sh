@@ -11,6 +11,7 @@ _decrypted_signed() { _decrypt "$1" "$2" u1.eml && _verified u1.eml; }
 _unwrapped() { _verify "$1" u2.eml && _decrypt u2.eml "$2" u1.eml && _verify u1.eml u0.eml && _text u0.eml; }
 
 files_of_ours() {
+    files_there || return
     local made=$FILES/made file name place later
     later=$(date -d '+90 days' +%s)
     for file in "$made"/*signed*.eml "$made"/protect-*.eml; do
@@ -58,6 +59,7 @@ files_of_ours() {
 
 # Every form that `openssl cms` makes, read by `ravelin inspect` and `ravelin open`.
 files_of_theirs() {
+    [[ -d $FILES/made ]] || return
     local sign=(-signer "$FILES/alice.pem" -inkey "$FILES/alice.key.pem" -md sha384) form place
     local pss=(-signer "$FILES/dave.pem" -inkey "$FILES/dave.key.pem" -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:-1)
     local keys=(--key "$FILES/bob.both.pem" --key "$FILES/carol.both.pem")
