@@ -19,6 +19,8 @@ mod contract;
 mod numbers;
 #[path = "labels/options.rs"]
 mod options;
+#[path = "labels/pairs.rs"]
+mod pairs;
 #[path = "labels/program.rs"]
 mod program;
 #[path = "labels/published.rs"]

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::equivalence::{Direction, Effect, NotTranslatable, Translation, translate};
 use super::lint::{Finding, Severity, cut_short, sorted};
+use super::lint_mapping;
 use super::policy::{Becomes, CategoryId, ClassId, Policy, RemoteRequirement, TagId};
 use super::reason::Reason;
 use super::search::{self, Labels, Wanted};
@@ -19,8 +20,9 @@ use super::validity::{category_value, class_value};
 use super::value::{Kind, Label};
 use super::xml::Place;
 
-/// Examines the equivalences that `local` describes to and from `remote`. For those that the remote
-/// policy describes, ask again the other way round.
+/// Examines the equivalences that `local` describes to and from `remote`, and whether the remote policy
+/// describes the way there alike. For what the remote policy describes by itself, ask again the other way
+/// round.
 pub fn lint_pair(local: &Policy, remote: &Policy) -> Vec<Finding> {
     let mut work = Pair {
         local,
@@ -197,8 +199,12 @@ impl<'a> Pair<'a> {
                         classes.insert(class.hierarchy, (one, two, label.clone()));
                     }
                     self.translated(direction, label, &translation, at);
+                    self.mapping(direction, label, Ok(&translation), at);
                 }
-                (None, Some(refusal)) => self.refused(direction, label, &refusal),
+                (None, Some(refusal)) => {
+                    self.refused(direction, label, &refusal);
+                    self.mapping(direction, label, Err(&refusal), *at);
+                }
                 (None, None) => {}
             }
         }
@@ -211,6 +217,22 @@ impl<'a> Pair<'a> {
                 Labels::bound(values)
             );
             self.found.push(cut_short(from.own_element(), text));
+        }
+    }
+
+    /// For the way out: the other policy may describe the same way, as its way in.
+    fn mapping(
+        &mut self,
+        direction: Direction,
+        label: &Label,
+        sent: Result<&Translation, &NotTranslatable>,
+        at: Timestamp,
+    ) {
+        if direction == Direction::Outbound
+            && let Some((finding, cause)) =
+                lint_mapping::disagreement(self.local, self.remote, label, sent, at)
+        {
+            self.say(direction, finding, &cause, label);
         }
     }
 

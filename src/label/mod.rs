@@ -30,6 +30,7 @@ pub mod history;
 pub mod ess;
 pub mod lint;
 mod lint_clearances;
+mod lint_mapping;
 mod lint_pair;
 pub mod explain;
 pub mod marking;

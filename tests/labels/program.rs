@@ -284,6 +284,21 @@ fn policy_commands() {
             .iter()
             .all(|one| one["severity"] != "error")
     );
+    for name in [
+        "alder",
+        "birch",
+        "commercial",
+        "nato-like",
+        "tlp",
+        "uk-like",
+    ] {
+        let (code, report) = json(&["policy", "lint", &format!("labels/{name}.xml")], b"");
+        assert_eq!(
+            (code, report["findings"].as_array().unwrap().len()),
+            (0, 0),
+            "{name}"
+        );
+    }
     let (code, report) = json(&["policy", "lint", "labels/alder.cases"], b"");
     assert_eq!(
         (code, &report["findings"][0]["id"]),
