@@ -7,6 +7,8 @@ mod enveloped;
 mod lab;
 #[path = "cms_openssl/parallel.rs"]
 mod parallel;
+#[path = "cms_openssl/receipts.rs"]
+mod receipts;
 #[path = "cms_openssl/signed.rs"]
 mod signed;
 #[path = "cms_openssl/vectors.rs"]

@@ -12,6 +12,8 @@
 use std::sync::Arc;
 
 use crate::config::{Config, Link, SignedBy};
+use crate::crypto::cms::verify::{Inconsistency, SignerReport, inconsistencies};
+use crate::crypto::ess::SECURITY_LABEL;
 use crate::decision::{Fault, Ground, Reason, Refusal, Stop};
 use crate::label::Label;
 use crate::message::address::Address;
@@ -166,8 +168,31 @@ fn every_signature(facts: &Facts) -> Result<(), Stop> {
         for signer in &signed.signers {
             good(signer, index)?;
         }
+        consistent(signed, index)?;
     }
     Ok(())
+}
+
+/// The signers of one layer do not contradict each other. Their labels are for `labels`.
+fn consistent(signed: &SignedFacts, layer: usize) -> Result<(), Refusal> {
+    let reports: Vec<_> = signed
+        .signers
+        .iter()
+        .map(|signer| signer.report.clone())
+        .collect();
+    // RFC 5652 §5.6: a good signature says of what type its content is
+    let Some(content_type) = reports.iter().find_map(SignerReport::content_type) else {
+        return Ok(());
+    };
+    let grounds: Vec<Ground> = inconsistencies(&content_type, &reports)
+        .into_iter()
+        .filter(|found| *found != Inconsistency::Differs(SECURITY_LABEL))
+        .map(|found| Ground::new("signature.consistency", format!("layer {layer}: {found}")))
+        .collect();
+    if grounds.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::on_grounds(Reason::SignatureInvalid, grounds))
 }
 
 /// Signature verifies, algorithm is accepted, certificate is trusted; in this order, so that the

@@ -262,7 +262,7 @@ fn cms_layer(
         }
         ContentInfo::Enveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
         ContentInfo::AuthEnveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
-        ContentInfo::Other { .. } => {
+        ContentInfo::Compressed(_) | ContentInfo::Other { .. } => {
             return Err(WalkError::Shape {
                 layer,
                 text: "the CMS content type is not one that is opened here",

@@ -1,8 +1,10 @@
 //! Layers of the Cryptographic Message Syntax, opened and made.
 //!
 //! - [`read`]: what a layer says, as slices of the octets received; nothing is believed yet.
+//! - [`inflate`]: compressed layers, within bounds.
 //! - [`verify`]: one report for each signer and countersigner. [`decrypt`]: content for a recipient.
 //! - [`sign`], [`add_signer`], [`countersign`], [`envelope`]: layers of ours, in DER.
+//! - [`receipt`]: signed receipts, made and held against what was sent.
 //! - [`attribute`], [`oid`]: what these share; `identify`, `agreement` and `rebuild` are theirs
 //!   alone.
 //!
@@ -16,8 +18,10 @@ pub mod countersign;
 pub mod decrypt;
 pub mod envelope;
 mod identify;
+pub mod inflate;
 pub mod oid;
 pub mod read;
+pub mod receipt;
 mod rebuild;
 pub mod sign;
 pub mod verify;

@@ -13,6 +13,11 @@ pub const ENVELOPED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.8
 /// id-ct-authEnvelopedData. RFC 5083 §2.1.
 pub const AUTH_ENVELOPED_DATA: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.23");
+/// id-ct-compressedData. RFC 3274 §1.1.
+pub const COMPRESSED_DATA: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.9");
+/// id-alg-zlibCompress. RFC 3274 §2.
+pub const ZLIB: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.8");
 /// id-ct-receipt. RFC 2634 §2.11.
 pub const RECEIPT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.1");
 

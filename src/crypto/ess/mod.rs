@@ -3,9 +3,12 @@
 //! Duty: make each attribute in DER, and read the value of each one.
 //! Promises: a security label is carried as the octets that the label room wrote or will read.
 //! Refuses: values that break their own size rules; trailing octets.
-//! Standards: RFC 2634 sections 1.3.4, 2.7, 2.9, 3.2, 3.4; RFC 5035 (signing certificate);
+//! Standards: RFC 2634 sections 1.3.4, 2.7 to 2.11, 3.2, 3.4, 4.4; RFC 8551 section 2.5; RFC 5035 (signing certificate);
 //! RFC 3183 section 3.1.2 and RFC 7107 (signature type).
 
+mod capabilities;
+mod mail_list;
+mod receipt;
 mod receipt_request;
 mod secure_headers;
 mod signing_certificate;
@@ -15,6 +18,14 @@ use const_oid::ObjectIdentifier;
 use crate::crypto::ber::{BerError, BerErrorKind, Limits, Node, Reader, Tag};
 use crate::crypto::cms::attribute::AttributeDer;
 
+pub use capabilities::{
+    Capability, EncryptionKeyPreference, own_capabilities, read_smime_capabilities,
+    smime_capabilities,
+};
+pub use mail_list::{
+    MOST_LISTS, MailListExpansion, MailListHistory, MailListIdentifier, MailListReceipts,
+};
+pub use receipt::ContentReference;
 pub use receipt_request::{GeneralName, ReceiptRequest, ReceiptsFrom};
 pub use secure_headers::{
     Canonicalisation, FieldStatus, SECURE_HEADER_FIELDS, SecureField, SecureHeaderFields,
@@ -37,6 +48,10 @@ pub const CONTENT_IDENTIFIER: ObjectIdentifier = aa("1.2.840.113549.1.9.16.2.7")
 pub const EQUIVALENT_LABELS: ObjectIdentifier = aa("1.2.840.113549.1.9.16.2.9");
 /// id-aa-contentReference. RFC 2634 §2.11.
 pub const CONTENT_REFERENCE: ObjectIdentifier = aa("1.2.840.113549.1.9.16.2.10");
+/// id-aa-encrypKeyPref. RFC 8551 §2.5.3.
+pub const ENCRYPTION_KEY_PREFERENCE: ObjectIdentifier = aa("1.2.840.113549.1.9.16.2.11");
+/// smimeCapabilities. RFC 8551 §2.5.2.
+pub const SMIME_CAPABILITIES: ObjectIdentifier = aa("1.2.840.113549.1.9.15");
 /// id-aa-signingCertificate. RFC 5035 §5.
 pub const SIGNING_CERTIFICATE: ObjectIdentifier = aa("1.2.840.113549.1.9.16.2.12");
 /// id-aa-signatureType. RFC 7107 §3.5.
@@ -76,6 +91,29 @@ pub fn read_equivalent_labels(value: &[u8]) -> Result<Vec<&[u8]>, BerError> {
         labels.push(reader.expect(Tag::SET)?.whole());
     }
     Ok(labels)
+}
+
+/// msgSigDigest: the digest over the signed attributes of the message that is receipted.
+pub fn message_signature_digest(digest: &[u8]) -> AttributeDer {
+    AttributeDer::new(MESSAGE_SIGNATURE_DIGEST, Node::octet_string(digest))
+}
+
+/// The policy that a label names: the one OBJECT IDENTIFIER directly in its SET.
+pub fn label_policy(label_der: &[u8]) -> Result<ObjectIdentifier, BerError> {
+    let mut fields = value_reader(label_der, Tag::SET)?;
+    let missing = fields.error(BerErrorKind::Missing { expected: Tag::OID });
+    let mut policy = None;
+    while !fields.is_empty() {
+        if fields.peek() == Some(Tag::OID) {
+            let again = fields.error(BerErrorKind::Elements);
+            if policy.replace(fields.oid()?).is_some() {
+                return Err(again);
+            }
+        } else {
+            fields.next_element()?;
+        }
+    }
+    policy.ok_or(missing)
 }
 
 /// signatureType: what the signature is for.

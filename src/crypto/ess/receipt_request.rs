@@ -118,11 +118,14 @@ impl GeneralName {
     }
 }
 
-fn general_names(names: &[GeneralName]) -> Node<'_> {
+pub(super) fn general_names(names: &[GeneralName]) -> Node<'_> {
     Node::sequence(names.iter().map(GeneralName::node).collect())
 }
 
-fn lists_of_names(mut reader: Reader<'_>, most: usize) -> Result<Vec<Vec<GeneralName>>, BerError> {
+pub(super) fn lists_of_names(
+    mut reader: Reader<'_>,
+    most: usize,
+) -> Result<Vec<Vec<GeneralName>>, BerError> {
     let mut lists = Vec::new();
     while !reader.is_empty() {
         if lists.len() >= most {

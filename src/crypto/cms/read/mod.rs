@@ -1,13 +1,14 @@
 //! What a CMS layer says, as slices of the octets received.
 //!
-//! Duty: the structure of SignedData, EnvelopedData and AuthEnvelopedData.
+//! Duty: the structure of SignedData, EnvelopedData, AuthEnvelopedData and CompressedData.
 //! Promises: BER is read; nothing received is decoded further than needed or re-encoded:
 //! certificates, signed attributes, names and serial numbers stay the octets that came. One odd
 //! certificate or one recipient of an unknown kind does not stop the layer.
 //! Refuses: more signers, certificates, recipients, attributes or depth than [`Limits`] allows,
 //! octets after the structure.
-//! Standards: RFC 5652 sections 3, 5, 6, 10; RFC 5083.
+//! Standards: RFC 5652 sections 3, 5, 6, 10; RFC 5083; RFC 3274.
 
+mod compressed;
 mod enveloped;
 mod signed;
 
@@ -20,6 +21,7 @@ use crate::crypto::ber::{self, BerError, BerErrorKind, Element, Reader, Tag};
 
 use super::oid;
 
+pub use compressed::CompressedData;
 pub use enveloped::{
     AuthEnvelopedData, EncryptedContent, EnvelopedData, KeyAgreement, KeyTransport, RecipientInfo,
     RecipientKey,
@@ -118,6 +120,8 @@ pub enum ContentInfo<'a> {
     Enveloped(EnvelopedData<'a>),
     /// Encrypted with authentication.
     AuthEnveloped(AuthEnvelopedData<'a>),
+    /// Compressed.
+    Compressed(CompressedData<'a>),
     /// Another type, which we do not open.
     Other {
         /// contentType.
@@ -161,6 +165,7 @@ pub fn parse<'a>(input: &'a [u8], limits: &Limits) -> Result<ContentInfo<'a>, Cm
         oid::SIGNED_DATA,
         oid::ENVELOPED_DATA,
         oid::AUTH_ENVELOPED_DATA,
+        oid::COMPRESSED_DATA,
     ]
     .contains(&content_type)
     {
@@ -172,6 +177,7 @@ pub fn parse<'a>(input: &'a [u8], limits: &Limits) -> Result<ContentInfo<'a>, Cm
     Ok(match content_type {
         oid::SIGNED_DATA => ContentInfo::Signed(SignedData::read(&content, limits)?),
         oid::ENVELOPED_DATA => ContentInfo::Enveloped(EnvelopedData::read(&content, limits)?),
+        oid::COMPRESSED_DATA => ContentInfo::Compressed(CompressedData::read(&content)?),
         _ => ContentInfo::AuthEnveloped(AuthEnvelopedData::read(&content, limits)?),
     })
 }

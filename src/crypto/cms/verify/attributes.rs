@@ -14,6 +14,7 @@ use crate::crypto::cms::read::{self, AlgorithmIdentifier, Limits, SignerInfo};
 use crate::crypto::ess::{self, SigningCertificate};
 use crate::crypto::provider;
 
+use super::said::is_readable;
 use super::{ContentDigests, SignatureProblem};
 
 /// Every rule about signed attributes but the signature over them.
@@ -77,6 +78,14 @@ pub(super) fn check(
             (Err(_), _) => problems.push(SignatureProblem::Malformed(oid::MESSAGE_DIGEST)),
         }
     }
+    for attribute in &signer.signed {
+        if attribute
+            .only_value()
+            .is_some_and(|value| !is_readable(&attribute.oid, value))
+        {
+            problems.push(SignatureProblem::Malformed(attribute.oid));
+        }
+    }
     if let Some(value) = value(signer, &oid::SIGNING_TIME)
         && attribute::read_time_value(value, limits.ber).is_none()
     {
@@ -128,6 +137,9 @@ fn has_one_value(oid: &ObjectIdentifier) -> bool {
         ess::CONTENT_REFERENCE,
         ess::SIGNING_CERTIFICATE,
         ess::SIGNING_CERTIFICATE_V2,
+        // RFC 8551 §2.5.2, §2.5.3
+        ess::SMIME_CAPABILITIES,
+        ess::ENCRYPTION_KEY_PREFERENCE,
     ]
     .contains(oid)
 }

@@ -11,7 +11,9 @@
 //! RFC 2634 section 1.3.4.
 
 mod attributes;
+mod consistency;
 mod problem;
+mod said;
 
 use std::cell::{Cell, RefCell};
 
@@ -30,6 +32,7 @@ use super::read::{Limits, SignedData, SignerInfo};
 
 use attributes::{bound_to, value};
 
+pub use consistency::{Inconsistency, inconsistencies};
 pub use problem::SignatureProblem;
 
 /// Certificates that are tried for one signer, when several have its key identifier.
@@ -63,6 +66,9 @@ pub struct SignerReport {
     pub signature_types: Vec<ObjectIdentifier>,
     /// Every signed attribute's type, in the order received.
     pub signed_attribute_types: Vec<ObjectIdentifier>,
+    /// The signed attributes of which there is exactly one with exactly one value: type, and value
+    /// as received. `said` reads the known ones.
+    pub signed_values: Vec<(ObjectIdentifier, Vec<u8>)>,
     /// The digest over the signed attributes, by [`SignerReport::digest`]: what a signed receipt
     /// will quote (RFC 2634 section 2.4).
     pub message_signature_digest: Option<Vec<u8>>,
@@ -235,6 +241,11 @@ impl Verification<'_> {
             receipt_request_der: value(signer, &ess::RECEIPT_REQUEST).map(<[u8]>::to_vec),
             signature_types: signature_types(signer),
             signed_attribute_types: signer.signed.iter().map(|a| a.oid).collect(),
+            signed_values: signer
+                .signed
+                .iter()
+                .filter_map(|a| Some((a.oid, value(signer, &a.oid)?.to_vec())))
+                .collect(),
             message_signature_digest: None,
             signature: signer.signature.to_vec(),
             countersigners: Vec::new(),
@@ -361,6 +372,7 @@ fn unread(problem: SignatureProblem) -> SignerReport {
         receipt_request_der: None,
         signature_types: Vec::new(),
         signed_attribute_types: Vec::new(),
+        signed_values: Vec::new(),
         message_signature_digest: None,
         signature: Vec::new(),
         countersigners: Vec::new(),
