@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::Route;
+use super::attached::Labels;
 use super::origin::Origin;
 use crate::clock::Timestamp;
 use crate::config::{Config, Link, Recipients};
 use crate::decision::{Ground, Reason, Refusal};
 use crate::label::access as decide;
+use crate::label::combine;
 use crate::label::equivalence::{self, Direction, Translation};
 use crate::label::validity::{self, Mode};
 use crate::label::{Clearance, Label, Policy};
@@ -59,11 +61,11 @@ pub(super) fn routes(
     at: Timestamp,
     origin: &Origin,
     originator: &Address,
-    label: &Label,
+    labels: &Labels,
     recipients: &[Address],
     found: &mut Vec<Ground>,
 ) -> Result<Vec<Route>, Refusal> {
-    valid(config, label, at)?;
+    valid(config, labels.own(), at)?;
     // The link stands for an originator whom only the far side knows.
     let (clearance, who) = match origin {
         Origin::Link(link) => (&link.clearance, format!("link {}", link.name)),
@@ -76,8 +78,8 @@ pub(super) fn routes(
             format!("originator {originator}"),
         ),
     };
-    permit(config, at, label, clearance, &who, None, found)?;
-    towards(config, at, label, recipients, found)
+    permit(config, at, labels, clearance, &who, None, found)?;
+    towards(config, at, labels, recipients, found)
 }
 
 /// Whether what was permitted before may still go over `link` to `recipients`: the label under the
@@ -88,13 +90,13 @@ pub(super) fn routes(
 pub fn again(
     config: &Config,
     at: Timestamp,
-    label: &Label,
+    labels: &Labels,
     crossing: Option<&Label>,
     link: &str,
     recipients: &[Address],
 ) -> Result<(), Refusal> {
-    valid(config, label, at)?;
-    let routes = towards(config, at, label, recipients, &mut Vec::new())?;
+    valid(config, labels.own(), at)?;
+    let routes = towards(config, at, labels, recipients, &mut Vec::new())?;
     for route in routes {
         if route.link.name != link {
             let text = format!("the way there is link {} now", route.link.name);
@@ -125,7 +127,7 @@ fn valid(config: &Config, label: &Label, at: Timestamp) -> Result<(), Refusal> {
 fn towards(
     config: &Config,
     at: Timestamp,
-    label: &Label,
+    labels: &Labels,
     recipients: &[Address],
     found: &mut Vec<Ground>,
 ) -> Result<Vec<Route>, Refusal> {
@@ -136,7 +138,7 @@ fn towards(
             Some(subject) => permit(
                 config,
                 at,
-                label,
+                labels,
                 &subject.clearance,
                 &format!("recipient {recipient}"),
                 Some(recipient),
@@ -168,13 +170,17 @@ fn towards(
         permit(
             config,
             at,
-            label,
+            labels,
             &route.link.clearance,
             &who,
             route.recipients.first(),
             found,
         )?;
-        route.crossing = crossing(config, &route.link, label, at, found)?;
+        // Nothing crosses inside another message that would not cross by itself.
+        for label in labels.attached() {
+            crossing(config, &route.link, label, at, found)?;
+        }
+        route.crossing = crossing(config, &route.link, labels.own(), at, found)?;
     }
     Ok(routes)
 }
@@ -197,7 +203,7 @@ fn link_for<'c>(config: &'c Config, recipient: &Address) -> Result<&'c Arc<Link>
 fn permit(
     config: &Config,
     at: Timestamp,
-    label: &Label,
+    labels: &Labels,
     clearance: &Clearance,
     who: &str,
     about: Option<&Address>,
@@ -209,20 +215,17 @@ fn permit(
             ..ground
         })
     };
-    match authorize(config.policy(), label, clearance, at) {
-        Ok(grounds) => {
-            found.extend(named(grounds));
-            Ok(())
-        }
-        Err(grounds) => {
-            let refusal =
-                Refusal::on_grounds(Reason::ClearanceInsufficient, named(grounds).collect());
-            Err(match about {
-                Some(recipient) => refusal.about(recipient),
-                None => refusal,
-            })
-        }
+    let access = combine::authorize_all(config.policy(), labels.all(), clearance, at);
+    let grounds = named(grounds("access", &access.reasons));
+    if access.permit {
+        found.extend(grounds);
+        return Ok(());
     }
+    let refusal = Refusal::on_grounds(Reason::ClearanceInsufficient, grounds.collect());
+    Err(match about {
+        Some(recipient) => refusal.about(recipient),
+        None => refusal,
+    })
 }
 
 /// What a translation takes away that bears on access. Only the domain's own policy can say so (it

@@ -88,13 +88,10 @@ pub(super) fn in_own_policy(
     found: &mut Vec<Ground>,
 ) -> Result<Label, Refusal> {
     let policy = known(config, label, layer)?;
-    if policy.oid() == config.policy().oid() {
-        return Ok(label.clone());
-    }
     // A foreign label is understood only from the link whose policy it is.
     let from_its_link = matches!(origin, Origin::Link(link)
         if link.policy == Some(policy.oid()));
-    if !from_its_link {
+    if policy.oid() != config.policy().oid() && !from_its_link {
         return Err(Refusal::because(
             Reason::LabelPolicyUnknown,
             format!(
@@ -102,6 +99,21 @@ pub(super) fn in_own_policy(
                 policy.name()
             ),
         ));
+    }
+    translated(config, label, layer, at, found)
+}
+
+/// The label as our own policy says it, wherever it comes from.
+pub(super) fn translated(
+    config: &Config,
+    label: &Label,
+    layer: usize,
+    at: Timestamp,
+    found: &mut Vec<Ground>,
+) -> Result<Label, Refusal> {
+    let policy = known(config, label, layer)?;
+    if policy.oid() == config.policy().oid() {
+        return Ok(label.clone());
     }
     let translation =
         equivalence::translate(policy, config.policy(), label, Direction::Inbound, at).map_err(

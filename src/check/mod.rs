@@ -1,12 +1,13 @@
 //! STEP 3 of the line: may this pass, from here to there?
 //!
 //! Duty: who sent it and did they sign it (`origin`); which label does it carry (`labels`), and does
-//! it say so everywhere (`said`); may
-//! originator, link and every recipient have it (`access`).
+//! it say so everywhere (`said`), and for what is attached
+//! (`attached`); may originator, link and every recipient have it (`access`).
 //! Promises: [`Cleared`] is made only here; every refusal carries its grounds; what is unknown is
 //! refused; trouble with our own means (stale revocation data) is a fault, never a pass.
 
 mod access;
+mod attached;
 mod labels;
 mod origin;
 mod said;
@@ -23,6 +24,7 @@ use crate::message::military::Military;
 use crate::open::{Opened, SignerFacts};
 
 pub use access::{DOWNGRADE, again, authorize};
+pub use attached::Labels;
 pub use origin::{Origin, same_person};
 
 /// The most Received fields before we call it a loop (RFC 5321 section 6.3).
@@ -33,7 +35,7 @@ pub struct Cleared {
     opened: Opened,
     origin: Origin,
     originator: Address,
-    label: Label,
+    labels: Labels,
     military: Military,
     precedence: Precedence,
     routes: Vec<Route>,
@@ -69,7 +71,12 @@ impl Cleared {
 
     /// The label that counts, in the domain's own policy.
     pub const fn label(&self) -> &Label {
-        &self.label
+        self.labels.own()
+    }
+
+    /// That label, and those of what is attached.
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// Its military header fields.
@@ -123,12 +130,13 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     let mut grounds = Vec::new();
     let label = labels::label(config, &origin, facts, at, &mut grounds)?;
     origin::release_owed(&origin, &label, &opened, &military)?;
+    let labels = attached::covered(config, facts, label, at, &mut grounds)?;
     let routes = access::routes(
         config,
         at,
         &origin,
         &originator,
-        &label,
+        &labels,
         &opened.received().envelope().recipients,
         &mut grounds,
     )?;
@@ -137,7 +145,7 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
         opened,
         origin,
         originator,
-        label,
+        labels,
         military,
         precedence,
         routes,

@@ -21,8 +21,12 @@ pub(super) fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<()
     if row.judged_under == config.judged_under() || !is_known {
         return Ok(());
     }
-    let (label, crossing) = match &row.permitted {
-        Permitted::As { label, crossing } => (label, crossing),
+    let (label, crossing, attached) = match &row.permitted {
+        Permitted::As {
+            label,
+            crossing,
+            attached,
+        } => (label, crossing, attached),
         Permitted::Own => return Ok(()),
         Permitted::Unknown => {
             let text = "the entry does not say what it was permitted as";
@@ -33,7 +37,8 @@ pub(super) fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<()
         Box::new(Refusal::because(Reason::LabelMalformed, error.to_string()))
     };
     let read = |der: &Vec<u8>| ess::decode(der).map_err(|error| unreadable(&error));
-    let label = read(label)?;
+    let attached: Vec<_> = attached.iter().map(read).collect::<Result<_, _>>()?;
+    let labels = check::Labels::new(read(label)?, attached);
     let crossing = crossing.as_ref().map(read).transpose()?;
     let recipients: Vec<_> = row
         .recipients
@@ -44,7 +49,7 @@ pub(super) fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<()
     check::again(
         config,
         at,
-        &label,
+        &labels,
         crossing.as_ref(),
         &row.next_hop,
         &recipients,

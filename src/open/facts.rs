@@ -22,6 +22,8 @@ pub struct Facts {
     pub conflicts: Vec<Conflict>,
     /// The MIME entity below the last layer that could be opened.
     pub payload: Piece,
+    /// What the signed messages inside the payload say.
+    pub attached: Vec<Facts>,
 }
 
 /// One S/MIME layer.

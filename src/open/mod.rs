@@ -6,6 +6,7 @@
 //! every cause of a failed decryption looks the same.
 //! Standards: RFC 5652, RFC 5083, RFC 8551, RFC 2634 section 1.1, RFC 9788.
 
+mod attached;
 mod facts;
 mod piece;
 mod protected;

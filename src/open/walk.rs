@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::Opener;
+use super::attached::{self, Nesting};
 use super::facts::{
     Carried, EnvelopeFacts, Facts, Layer, LayerKind, SignedFacts, SignedForm, SignerFacts,
 };
@@ -29,24 +30,38 @@ const COUNTERSIGNATURES: usize = 4;
 /// Why a message cannot be walked through at all.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WalkError {
+    #[error("too many signed messages are attached, or too deep in each other")]
+    Attached,
     #[error("layer {layer}: {source}")]
     Cms { layer: usize, source: CmsError },
     #[error("more than {LAYERS} layers")]
     Depth,
     #[error("layer {layer}: {source}")]
     Mime { layer: usize, source: MimeError },
+    #[error("layer {layer}: application/pkcs7-mime with SignedData carries no content")]
+    NoContent { layer: usize },
     #[error("layer {layer}: {text}")]
     Shape { layer: usize, text: &'static str },
 }
 
 pub(super) fn walk(opener: &Opener<'_>, message: Piece) -> Result<Facts, WalkError> {
+    nested(opener, message, &mut Nesting::none())
+}
+
+/// As [`walk`], for what may be attached to something else.
+pub(super) fn nested(
+    opener: &Opener<'_>,
+    message: Piece,
+    nesting: &mut Nesting,
+) -> Result<Facts, WalkError> {
     let mut found = Found {
         layers: Vec::new(),
         protected: Vec::new(),
         outer: None,
         payload: message,
+        attached: Vec::new(),
     };
-    found.descend(opener)?;
+    found.descend(opener, nesting)?;
     found.facts()
 }
 
@@ -59,6 +74,7 @@ pub(super) fn walk_cms(opener: &Opener<'_>, cms: Piece) -> Result<Facts, WalkErr
         protected: Vec::new(),
         outer: Some(Headers::default()),
         payload: content.clone().unwrap_or(cms),
+        attached: Vec::new(),
     };
     // What is inside may be MIME, or anything else.
     let is_mime = content.is_some_and(|content| {
@@ -66,7 +82,7 @@ pub(super) fn walk_cms(opener: &Opener<'_>, cms: Piece) -> Result<Facts, WalkErr
             .is_ok_and(|entity| entity.headers.first("Content-Type").is_some())
     });
     if is_mime {
-        found.descend(opener)?;
+        found.descend(opener, &mut Nesting::none())?;
     }
     found.facts()
 }
@@ -77,16 +93,21 @@ struct Found {
     protected: Vec<Protected>,
     outer: Option<Headers>,
     payload: Piece,
+    attached: Vec<Facts>,
 }
 
 impl Found {
     // RFC 3218 §2.3, RFC 8551 §6: below an envelope that does not authenticate nobody learns what
     // was wrong, or a ciphertext that was changed could be tried out bit by bit.
-    fn descend(&mut self, opener: &Opener<'_>) -> Result<(), WalkError> {
-        match descend(opener, self) {
-            Err(error) if !self.close_unauthenticated() => Err(error),
-            _ => Ok(()),
+    fn descend(&mut self, opener: &Opener<'_>, nesting: &mut Nesting) -> Result<(), WalkError> {
+        let inside =
+            descend(opener, self).and_then(|()| attached::within(opener, &self.payload, nesting));
+        match inside {
+            Ok(attached) => self.attached = attached,
+            Err(_) if self.close_unauthenticated() => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 
     fn facts(self) -> Result<Facts, WalkError> {
@@ -103,6 +124,7 @@ impl Found {
             layers: self.layers,
             protected: self.protected,
             payload: self.payload,
+            attached: self.attached,
         })
     }
 
@@ -132,6 +154,7 @@ fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<(), WalkError> {
             protected,
             outer,
             payload: piece,
+            ..
         } = &mut *found;
         let layer = layers.len();
         let entity = Entity::parse(piece.buffer(), piece.range(), opener.limits)
@@ -253,10 +276,7 @@ fn cms_layer(
                 }
                 None => None,
             };
-            let content = content.ok_or(WalkError::Shape {
-                layer,
-                text: "application/pkcs7-mime with SignedData carries no content",
-            })?;
+            let content = content.ok_or(WalkError::NoContent { layer })?;
             let facts = signed_facts(opener, SignedForm::Opaque, cms, &signed, None);
             (Some(content), LayerKind::Signed(facts))
         }

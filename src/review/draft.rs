@@ -36,6 +36,9 @@ pub struct Draft {
     pub marking: String,
     /// The label, as an ESSSecurityLabel in DER.
     pub label: Vec<u8>,
+    /// The labels of what is attached, likewise.
+    #[serde(default)]
+    pub attached: Vec<Vec<u8>>,
     /// What it still needs.
     pub needs: Vec<Need>,
     /// Its envelope.
@@ -91,6 +94,15 @@ pub(super) fn hold(
         marking: marking::marking(config.policy(), cleared.label(), Location::PageTop, None),
         label: label::ess::encode(cleared.label())
             .map_err(|error| Fault::new("write the label of a draft", error))?,
+        attached: cleared
+            .labels()
+            .attached()
+            .iter()
+            .map(|label| {
+                label::ess::encode(label)
+                    .map_err(|error| Fault::new("write the label of a draft", error))
+            })
+            .collect::<Result<_, _>>()?,
         needs: standing.needs.clone(),
         envelope: received.envelope().clone(),
         peer: received.peer().clone(),

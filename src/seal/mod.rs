@@ -24,7 +24,7 @@ pub use composed::{Order, Profile, composed};
 pub use own::{OwnMessage, own};
 pub use sealed::Sealed;
 
-use crate::check::Route;
+use crate::check::{Labels, Route};
 use crate::clock::Timestamp;
 use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Reason, Refusal, Stop};
@@ -84,16 +84,21 @@ fn seal_for(
         bytes: Arc::from(bytes),
         precedence: cleared.precedence(),
         judged_under: config.judged_under().to_owned(),
-        permitted: permitted(cleared.label(), route.crossing.as_ref())?,
+        permitted: permitted(cleared.labels(), route.crossing.as_ref())?,
     })
 }
 
 /// What the message was permitted as, for the queue.
-fn permitted(label: &Label, crossing: Option<&Label>) -> Result<Permitted, Stop> {
+fn permitted(labels: &Labels, crossing: Option<&Label>) -> Result<Permitted, Stop> {
     let write = |label| ess::encode(label).map_err(|error| fault("write a label", error));
     Ok(Permitted::As {
-        label: write(label)?,
+        label: write(labels.own())?,
         crossing: crossing.map(write).transpose()?,
+        attached: labels
+            .attached()
+            .iter()
+            .map(write)
+            .collect::<Result<_, _>>()?,
     })
 }
 

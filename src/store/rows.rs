@@ -68,6 +68,9 @@ pub enum Permitted {
         label: Vec<u8>,
         /// What that is called on the far side, where it is called something else.
         crossing: Option<Vec<u8>>,
+        /// The labels of what is attached.
+        #[serde(default)]
+        attached: Vec<Vec<u8>>,
     },
     /// The switch's own words: reports and notices.
     Own,

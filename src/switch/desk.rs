@@ -315,8 +315,11 @@ impl Switch {
             .needs
             .iter()
             .any(|need| subject.roles.contains(&need.role));
-        let cleared = label::ess::decode(&draft.label).is_ok_and(|label| {
-            check::authorize(config.policy(), &label, &subject.clearance, self.now()).is_ok()
+        let mut labels = std::iter::once(&draft.label).chain(&draft.attached);
+        let cleared = labels.all(|der| {
+            label::ess::decode(der).is_ok_and(|label| {
+                check::authorize(config.policy(), &label, &subject.clearance, self.now()).is_ok()
+            })
         });
         asked && cleared
     }
