@@ -14,12 +14,14 @@ mod outbox;
 mod permits;
 mod policies;
 mod reload;
+mod upkeep;
 
 use std::sync::Arc;
 
 pub use desk::{DeskError, DraftView};
 pub use policies::RolledBack;
 pub use reload::ReloadError;
+pub use upkeep::BackupError;
 
 use crate::accept::{Answer, Line};
 use crate::check;

@@ -20,6 +20,8 @@ use crate::switch::{DeskError, DraftView, Switch};
 
 /// The largest request: a signature with its certificates.
 const REQUEST: usize = 256 * 1024;
+/// The role of a `[[subject]]` that may work on the switch itself.
+const OPERATOR: &str = "operator";
 
 /// A releasing signature on the wire.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,6 +96,20 @@ impl Desk {
             )
         })
     }
+
+    /// Whoever calls, if they hold the role of an operator.
+    pub(super) fn operator(&self) -> Result<&Address, No> {
+        let operator = self.officer()?;
+        if self.switch.holds(operator, OPERATOR) {
+            return Ok(operator);
+        }
+        Err(refused(
+            StatusCode::FORBIDDEN,
+            "role.missing",
+            "550 5.7.1",
+            "this takes the role operator",
+        ))
+    }
 }
 
 pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
@@ -104,6 +120,7 @@ pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
         .route("/v1/drafts/{id}/approve", post(approve))
         .route("/v1/drafts/{id}/return", post(send_back))
         .route("/v1/reload", post(super::reload::reload))
+        .route("/v1/store/backup", post(super::store::backup))
         .layer(DefaultBodyLimit::max(REQUEST))
         .with_state(Desk { switch, caller })
 }

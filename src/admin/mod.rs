@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod reload;
+pub mod store;
 
 use std::sync::Arc;
 

@@ -97,6 +97,8 @@ impl Event {
 pub enum Act {
     /// A message was taken over from a peer.
     Accepted,
+    /// A copy of the store was made.
+    BackedUp,
     /// A next hop did not take a recipient yet; it is tried again.
     Deferred,
     /// A next hop took a recipient.
@@ -129,10 +131,14 @@ pub enum Act {
     Reloaded,
     /// A new configuration was not put in force.
     ReloadRefused,
+    /// The store was sealed under another key.
+    Rekeyed,
     /// An operator removed an entry.
     Removed,
     /// A report (DSN, receipt, alarm) was made.
     Reported,
+    /// The store is a copy that was put back: what happened after the copy is not in it.
+    Restored,
     /// An operator lets a paused entry go on.
     Resumed,
     /// An operator asked for an attempt at once.
@@ -160,6 +166,7 @@ impl Act {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::BackedUp => "backed-up",
             Self::Deferred => "deferred",
             Self::Delivered => "delivered",
             Self::Downgraded => "downgraded",
@@ -176,8 +183,10 @@ impl Act {
             Self::Released => "released",
             Self::Reloaded => "reloaded",
             Self::ReloadRefused => "reload-refused",
+            Self::Rekeyed => "rekeyed",
             Self::Removed => "removed",
             Self::Reported => "reported",
+            Self::Restored => "restored",
             Self::Resumed => "resumed",
             Self::RetriedNow => "retried-now",
             Self::Returned => "returned",

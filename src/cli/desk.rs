@@ -1,5 +1,6 @@
 //! The officer's side of the desk: an HTTP client over TLS with the officer's own certificate.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -14,6 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::answer::{Answer, Trouble, chain};
+use super::print;
 use crate::admin::api::{Approval, Approved, Refused, Return};
 use crate::admin::reload::InForce;
 use crate::clock::Clock;
@@ -23,6 +26,7 @@ use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::message::DraftId;
 use crate::review::Release;
+use crate::store::backup::Copied;
 use crate::switch::DraftView;
 use crate::tls;
 
@@ -158,6 +162,15 @@ impl Desk {
         self.json(Method::POST, "/v1/reload", Bytes::new()).await
     }
 
+    /// Has the running switch copy its store; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn backup(&self) -> Result<Copied, DeskError> {
+        self.json(Method::POST, "/v1/store/backup", Bytes::new())
+            .await
+    }
+
     async fn json<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -212,6 +225,24 @@ impl Desk {
         drop(sender);
         driver.abort();
         Ok((status, answer.to_bytes()))
+    }
+}
+
+/// What a command makes of it: a refusal of the switch is a no, everything else a fault.
+pub(super) fn refused(error: DeskError) -> Result<Answer, Trouble> {
+    match error {
+        DeskError::Refused(refused) if refused.id != "fault" => {
+            // The table of reasons is the switch's own; nothing of it can be mended here.
+            let _ = writeln!(
+                std::io::stderr(),
+                "ravelin: the switch refuses: {} {} ({})",
+                print::clean(&refused.reply),
+                print::clean(&refused.text),
+                print::clean(&refused.id)
+            );
+            Ok(Answer::No)
+        }
+        other => Err(Trouble::Fault(print::clean(&chain(&other)))),
     }
 }
 

@@ -27,6 +27,7 @@ mod release;
 mod sealed;
 pub mod serve;
 mod stopped;
+mod store;
 mod view;
 
 use std::future::Future;
@@ -108,6 +109,9 @@ enum Command {
         #[arg(long, value_name = "POLICY")]
         accept_older: Vec<String>,
     },
+    /// Check, compact, rekey, back up or restore what a switch keeps
+    #[command(after_help = "Example:\n  ravelin store check --config ravelin.toml")]
+    Store(store::Store),
 }
 
 /// Runs the command line of this process.
@@ -137,6 +141,7 @@ pub fn run() -> ExitCode {
             config,
             accept_older,
         } => block_on(serve_until_told(config, accept_older)),
+        Command::Store(store) => store::run(store),
     };
     answer::exit(outcome)
 }

@@ -86,6 +86,14 @@ struct Written {
 }
 
 impl Settings {
+    /// Those that a file names.
+    pub(super) fn of(file: &Path) -> Self {
+        Self {
+            config: Some(file.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Reads everything that the settings name.
     pub(super) fn officer(&self) -> Result<Officer, Trouble> {
         let source = match &self.config {

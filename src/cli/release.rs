@@ -13,8 +13,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::answer::{Answer, Trouble, chain};
-use super::desk::DeskError;
+use super::answer::{Answer, Trouble};
+use super::desk::{DeskError, refused};
 use super::messages::grounds;
 use super::officer::{Officer, Settings};
 use super::onion;
@@ -197,23 +197,6 @@ async fn send_back(officer: &Officer, id: DraftId, reason: &str) -> Result<Answe
 }
 
 /// What the desk refuses is a no; all else is a fault.
-fn refused(error: DeskError) -> Result<Answer, Trouble> {
-    match error {
-        DeskError::Refused(refused) if refused.id != "fault" => {
-            // The table of reasons is the switch's own; nothing of it can be mended here.
-            let _ = writeln!(
-                std::io::stderr(),
-                "ravelin: the switch refuses: {} {} ({})",
-                print::clean(&refused.reply),
-                print::clean(&refused.text),
-                print::clean(&refused.id)
-            );
-            Ok(Answer::No)
-        }
-        other => Err(Trouble::Fault(print::clean(&chain(&other)))),
-    }
-}
-
 fn asked(id: DraftId) -> Result<bool, Trouble> {
     let input = std::io::stdin();
     if !input.is_terminal() {

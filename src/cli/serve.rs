@@ -15,7 +15,7 @@ use crate::config::{Config, InForce};
 use crate::decision::Fault;
 use crate::deliver;
 use crate::queue::{self, Limits, Pace, Queue, Schedule};
-use crate::store::{Assurance, Change, Settings, Store};
+use crate::store::{Change, Store};
 use crate::switch::Switch;
 
 /// How often drafts are looked at whose time is over.
@@ -57,13 +57,7 @@ pub async fn start_accepting(
 ) -> Result<Running, Fault> {
     let in_force = InForce::new(config);
     let config = in_force.snapshot();
-    let settings = Settings {
-        dir: config.store.clone(),
-        key: config.store_key.clone(),
-        export: config.audit.clone(),
-        assurance: Assurance::default(),
-    };
-    let store = Store::open(settings, clock.clone())
+    let store = Store::open(config.store_settings(), clock.clone())
         .map_err(|error| Fault::new("open the store", error))?;
     let queue = Queue::open(
         store.clone(),

@@ -7,9 +7,16 @@ use std::path::Path;
 use super::answer::{Trouble, chain};
 use crate::clock::Clock;
 use crate::config;
-use crate::store::{Assurance, Settings, Store};
+use crate::store::{Fault, Settings, Store};
 
 pub(super) fn store(file: &Path) -> Result<Store, Trouble> {
+    let settings = settings(file)?;
+    let dir = settings.dir.clone();
+    Store::open(settings, Clock::system()).map_err(|error| fault("open", &dir, &error))
+}
+
+/// The settings of a store that is there.
+pub(super) fn settings(file: &Path) -> Result<Settings, Trouble> {
     let config = config::load(file)?;
     if !config.store.is_dir() {
         return Err(Trouble::usage(
@@ -17,18 +24,15 @@ pub(super) fn store(file: &Path) -> Result<Store, Trouble> {
             "start the switch once with `ravelin serve`",
         ));
     }
-    let settings = Settings {
-        dir: config.store.clone(),
-        key: config.store_key.clone(),
-        export: config.audit.clone(),
-        assurance: Assurance::default(),
-    };
-    Store::open(settings, Clock::system()).map_err(|error| {
-        Trouble::Fault(format!(
-            "open the store in {}: {}\n  remedy: stop the switch first; only one process may have \
-             the store",
-            config.store.display(),
-            chain(&error)
-        ))
-    })
+    Ok(config.store_settings())
+}
+
+/// What a store could not do, and the likeliest remedy.
+pub(super) fn fault(attempt: &str, dir: &Path, error: &Fault) -> Trouble {
+    Trouble::Fault(format!(
+        "{attempt} the store in {}: {}\n  remedy: stop the switch first; only one process may have \
+         the store",
+        dir.display(),
+        chain(error)
+    ))
 }

@@ -15,7 +15,7 @@ use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Pol
 use crate::message::Precedence;
 use crate::message::address::Address;
 use crate::message::protection::{Confidentiality, Dialect};
-use crate::store::StoreKey;
+use crate::store::{self, Assurance, StoreKey};
 
 /// A configuration that holds together.
 #[derive(Clone)]
@@ -36,6 +36,10 @@ pub struct Config {
     pub store: PathBuf,
     /// The key that seals the store.
     pub store_key: StoreKey,
+    /// How hard the store works against an attacker who makes the switch crash.
+    pub assurance: Assurance,
+    /// The folder of backups.
+    pub backups: Option<PathBuf>,
     /// The switch's own keys.
     pub keys: Arc<Keys>,
     /// Who vouches for this domain's own people.
@@ -75,6 +79,16 @@ impl Config {
             .iter()
             .next()
             .expect("a resolved configuration names a policy")
+    }
+
+    /// Where and how its store lies.
+    pub fn store_settings(&self) -> store::Settings {
+        store::Settings {
+            dir: self.store.clone(),
+            key: self.store_key.clone(),
+            export: self.audit.clone(),
+            assurance: self.assurance,
+        }
     }
 
     /// Whether a pinned signer has signed this policy.

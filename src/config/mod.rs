@@ -10,6 +10,7 @@ mod meant;
 mod policies;
 mod resolve;
 mod signature;
+mod store_key;
 mod units;
 mod written;
 

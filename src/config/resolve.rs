@@ -26,7 +26,7 @@ use crate::crypto::trust::{RevocationCheck, TrustStore};
 use crate::label::{Clearance, Policies, Policy, naming};
 use crate::message::Precedence;
 use crate::message::address::Address;
-use crate::store::StoreKey;
+use crate::store::Assurance;
 
 /// Reads what `written` names and resolves what it refers to.
 pub(super) fn resolve(
@@ -101,7 +101,16 @@ pub(super) fn resolve(
         postmaster: at.address("switch.postmaster", &written.switch.postmaster)?,
         size_limit: written.switch.size_limit.0,
         store: at.path(written.store.directory.get_ref()),
-        store_key: at.store_key(&written.store.key)?,
+        store_key: at.store_key(&written.store)?,
+        assurance: match written.store.assurance {
+            written::StoreAssurance::High => Assurance::High,
+            written::StoreAssurance::Standard => Assurance::Standard,
+        },
+        backups: written
+            .store
+            .backups
+            .as_ref()
+            .map(|path| at.path(path.get_ref())),
         keys: Arc::new(Keys {
             sign: at.identity("keys.sign", &written.keys.sign)?,
             decrypt: written
@@ -206,17 +215,6 @@ impl Place<'_> {
     ) -> Result<Address, ConfigError> {
         Address::parse(text.get_ref())
             .map_err(|error| self.error(text.span(), key, error, "write it as name@domain"))
-    }
-
-    fn store_key(&self, path: &Spanned<PathBuf>) -> Result<StoreKey, ConfigError> {
-        StoreKey::read(&self.path(path.get_ref())).map_err(|error| {
-            self.error(
-                path.span(),
-                "store.key",
-                error,
-                "the file holds 32 random octets and only its owner reads it; `ravelin init` makes one",
-            )
-        })
     }
 
     fn identity(&self, key: &str, files: &written::KeyFiles) -> Result<Identity, ConfigError> {

@@ -65,7 +65,23 @@ fn fifty_mebibytes() -> ByteSize {
 pub(super) struct Store {
     pub directory: Spanned<PathBuf>,
     /// A file with the key that seals everything in the store: 32 random octets.
-    pub key: Spanned<PathBuf>,
+    pub key: Option<Spanned<PathBuf>>,
+    /// In its place, the name of a credential that the service manager hands over.
+    pub credential: Option<Spanned<String>>,
+    #[serde(default)]
+    pub assurance: StoreAssurance,
+    /// The folder that a running switch writes backups to; without it, it makes none.
+    pub backups: Option<Spanned<PathBuf>>,
+}
+
+/// How hard the store works against an attacker who knows its file and makes the switch crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoreAssurance {
+    /// Two-phase commit: several times slower with many sessions.
+    High,
+    #[default]
+    Standard,
 }
 
 /// A certificate and its private key, both PEM.

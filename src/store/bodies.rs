@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -64,12 +65,66 @@ impl Drop for Written {
 /// The folder of body files.
 pub(super) struct Bodies {
     dir: PathBuf,
+    pinned: Mutex<Pinned>,
+}
+
+/// Who reads the folder as it was, and what is to be removed when nobody does.
+#[derive(Default)]
+struct Pinned {
+    readers: usize,
+    forgotten: Vec<String>,
+}
+
+/// While it lives, no file is removed.
+pub(super) struct Pin<'b>(&'b Bodies);
+
+impl Drop for Pin<'_> {
+    fn drop(&mut self) {
+        let forgotten = {
+            let mut pinned = self.0.pinned();
+            pinned.readers -= 1;
+            if pinned.readers > 0 {
+                return;
+            }
+            std::mem::take(&mut pinned.forgotten)
+        };
+        forgotten.iter().for_each(|name| self.0.remove(name));
+    }
 }
 
 impl Bodies {
     pub(super) fn open(dir: PathBuf) -> Result<Self, Fault> {
         fs::create_dir_all(&dir).map_err(|e| fault("make the folder", &dir, e))?;
-        Ok(Self { dir })
+        Ok(Self {
+            dir,
+            pinned: Mutex::default(),
+        })
+    }
+
+    /// Keeps every file until the pin is dropped, also those that a commit forgets meanwhile. A
+    /// crash in between leaves them to the next start.
+    pub(super) fn pin(&self) -> Pin<'_> {
+        self.pinned().readers += 1;
+        Pin(self)
+    }
+
+    fn pinned(&self) -> MutexGuard<'_, Pinned> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The finished files, with their paths.
+    pub(super) fn files(&self) -> Result<Vec<(String, PathBuf)>, Fault> {
+        let failed = |e| fault("list the folder", &self.dir, e);
+        let mut files = Vec::new();
+        for found in fs::read_dir(&self.dir).map_err(failed)? {
+            let found = found.map_err(failed)?;
+            let name = found.file_name().to_string_lossy().into_owned();
+            if is_name(&name) {
+                files.push((name, found.path()));
+            }
+        }
+        files.sort();
+        Ok(files)
     }
 
     /// Writes a body; on return it is on stable storage under its final name.
@@ -161,6 +216,12 @@ impl Bodies {
 
     /// Removes a file that no commit names any more.
     pub(super) fn remove(&self, name: &str) {
+        {
+            let mut pinned = self.pinned();
+            if pinned.readers > 0 {
+                return pinned.forgotten.push(name.to_owned());
+            }
+        }
         if let Err(error) = fs::remove_file(self.dir.join(name)) {
             tracing::warn!(name, %error, "a body file cannot be removed now; the next start does");
         }
@@ -186,6 +247,12 @@ impl Bodies {
         }
         Ok(removed)
     }
+}
+
+/// Whether this may be the name of a finished body file: no path leads out of the folder.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    !name.is_empty() && name.len() < 200 && name.chars().all(is_letter)
 }
 
 fn key_to_text<S: Serializer>(key: &Zeroizing<String>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -216,7 +283,7 @@ fn to_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-fn fault(attempt: &'static str, path: &Path, source: io::Error) -> Fault {
+pub(super) fn fault(attempt: &'static str, path: &Path, source: io::Error) -> Fault {
     Fault::Body {
         attempt,
         path: path.display().to_string(),

@@ -38,6 +38,11 @@ impl Table {
         Self::Ready,
     ];
 
+    /// The table of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
     /// Its name inside an engine.
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,6 +94,19 @@ pub trait Engine: Send + Sync {
 
     /// The last key of a table and its value.
     fn last(&self, table: Table) -> Result<Option<Pair>, EngineFault>;
+
+    /// What it holds at this moment, to be read while `apply` goes on. An engine that keeps no
+    /// versions may let `apply` wait until the snapshot is dropped.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, EngineFault>;
+
+    /// Gives free space back to the file system, where the engine can.
+    fn compact(&mut self) -> Result<(), EngineFault>;
+}
+
+/// What an engine held at one moment.
+pub trait Snapshot {
+    /// As [`Engine::scan`].
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Pair>, EngineFault>;
 }
 
 /// A key and its value.

@@ -3,6 +3,8 @@
 //! - `change`: what one act changes. `rows`: what is kept. `committer`: the one thread that writes.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
 //!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one.
+//! - [`examine`], [`backup`], [`upkeep`]: what an operator does to it: check; back up and restore;
+//!   compact and rekey.
 //! - [`crash`]: where a crash test kills the process.
 //!
 //! Promises: when `commit` returns, the change is on stable storage, whole, with its events in the
@@ -10,17 +12,20 @@
 //! Refuses: any work after a commit failed ([`Fault::Closed`]): what is on the disk is then
 //! unknown, and only a restart, with its checks, can tell. A failed sync is never tried again.
 
+pub mod backup;
 mod bodies;
 mod change;
 mod committer;
 pub mod crash;
 pub mod engine;
+pub mod examine;
 mod redb;
 mod rows;
 mod sealing;
 mod start;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +55,7 @@ use crate::message::{DraftId, EntryId};
 const POLICIES: &[u8] = b"policies";
 
 /// Where and how the store lies.
+#[derive(Clone)]
 pub struct Settings {
     /// The folder; made if it is not there.
     pub dir: PathBuf,
@@ -126,6 +132,14 @@ pub enum Fault {
     Damaged {
         /// Which row or body.
         what: String,
+        /// What is wrong.
+        text: String,
+    },
+    /// A backup is not whole, or not of this store.
+    #[error("the backup {file}: {text}")]
+    Backup {
+        /// Which file.
+        file: String,
         /// What is wrong.
         text: String,
     },
@@ -413,21 +427,18 @@ impl Inner {
     }
 
     fn body(&self, name: &str, place: &Place, size: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let damaged = |text: String| Fault::Damaged {
-            what: format!("the body of {name}"),
-            text,
-        };
-        match place {
-            Place::File { name, key } => self.shared.bodies.read(name, key, size).map_err(damaged),
-            Place::Inline => {
-                let key = start::body_key(name);
-                let sealed = self.shared.engine.read(Table::Body, &key)?;
-                let sealed = sealed.ok_or_else(|| damaged("it is missing".into()))?;
-                let body = self.shared.sealer.open(Table::Body, &key, &sealed);
-                body.filter(|body| u64::try_from(body.len()) == Ok(size))
-                    .ok_or_else(|| damaged("it was changed".into()))
+        let Shared {
+            engine,
+            sealer,
+            bodies,
+            ..
+        } = &*self.shared;
+        start::read_body(&**engine, sealer, bodies, name, (place, size))?.map_err(|text| {
+            Fault::Damaged {
+                what: format!("the body of {name}"),
+                text,
             }
-        }
+        })
     }
 }
 

@@ -7,9 +7,13 @@
 
 use std::path::Path;
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+};
 
-use super::engine::{Assurance, Engine, EngineFault, LastStop, Pair, StopOnPanic, Table, Write};
+use super::engine::{
+    Assurance, Engine, EngineFault, LastStop, Pair, Snapshot, StopOnPanic, Table, Write,
+};
 
 const NAME: &str = "redb";
 
@@ -108,25 +112,7 @@ impl Engine for Redb {
     }
 
     fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Pair>, EngineFault> {
-        let _stop = StopOnPanic;
-        let transaction = self
-            .database
-            .begin_read()
-            .map_err(|e| fault("begin reading", e))?;
-        let open = transaction
-            .open_table(definition(table))
-            .map_err(|e| fault("open a table", e))?;
-        let range = open.range(from..).map_err(|e| fault("read a range", e))?;
-        range
-            .take(limit)
-            .map(|found| {
-                let (key, value) = found.map_err(|e| fault("read a range", e))?;
-                Ok(Pair {
-                    key: key.value().to_vec(),
-                    value: value.value().to_vec(),
-                })
-            })
-            .collect()
+        self.snapshot()?.scan(table, from, limit)
     }
 
     fn last(&self, table: Table) -> Result<Option<Pair>, EngineFault> {
@@ -143,6 +129,45 @@ impl Engine for Redb {
             key: key.value().to_vec(),
             value: value.value().to_vec(),
         }))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, EngineFault> {
+        let _stop = StopOnPanic;
+        let transaction = self.database.begin_read();
+        Ok(Box::new(Moment(
+            transaction.map_err(|e| fault("begin reading", e))?,
+        )))
+    }
+
+    fn compact(&mut self) -> Result<(), EngineFault> {
+        let _stop = StopOnPanic;
+        // `false` says that there is nothing left to gain.
+        let compacted = self.database.compact();
+        compacted.map(drop).map_err(|e| fault("compact", e))
+    }
+}
+
+/// A read transaction: redb keeps the pages that it sees until it is dropped.
+struct Moment(ReadTransaction);
+
+impl Snapshot for Moment {
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Pair>, EngineFault> {
+        let _stop = StopOnPanic;
+        let open = self
+            .0
+            .open_table(definition(table))
+            .map_err(|e| fault("open a table", e))?;
+        let range = open.range(from..).map_err(|e| fault("read a range", e))?;
+        range
+            .take(limit)
+            .map(|found| {
+                let (key, value) = found.map_err(|e| fault("read a range", e))?;
+                Ok(Pair {
+                    key: key.value().to_vec(),
+                    value: value.value().to_vec(),
+                })
+            })
+            .collect()
     }
 }
 
@@ -198,6 +223,26 @@ mod tests {
         assert_eq!(engine.read(Table::Ready, b"b").unwrap(), None);
         assert_eq!(engine.read(Table::Draft, b"a").unwrap(), None);
         assert_eq!(engine.last(Table::Draft).unwrap(), None);
+    }
+
+    #[test]
+    fn a_snapshot_does_not_change_and_compacting_gives_space_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("redb");
+        let mut engine = Redb::open(&path, Assurance::Standard, LastStop::Clean).unwrap();
+        let many = (0..2000u32).map(|n| put(Table::Body, &n.to_be_bytes(), &[7; 2000]));
+        engine.apply(many.collect()).unwrap();
+        let snapshot = engine.snapshot().unwrap();
+        let all = (0..2000u32).map(|n| Write::Remove(Table::Body, n.to_be_bytes().to_vec()));
+        engine.apply(all.collect()).unwrap();
+        assert_eq!(snapshot.scan(Table::Body, b"", 9999).unwrap().len(), 2000);
+        assert_eq!(engine.scan(Table::Body, b"", 9999).unwrap().len(), 0);
+        drop(snapshot);
+        let size = || std::fs::metadata(&path).unwrap().len();
+        let before = size();
+        engine.compact().unwrap();
+        assert!(size() < before / 4, "{before} -> {}", size());
+        engine.apply(vec![put(Table::Draft, b"a", b"1")]).unwrap();
     }
 
     #[test]

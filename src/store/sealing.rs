@@ -44,6 +44,10 @@ impl StoreKey {
 
     /// Reads a file of exactly 32 octets that only its owner can read.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
+        Self::read_unless(path, 0o077)
+    }
+
+    fn read_unless(path: &Path, mode: u32) -> Result<Self, KeyFileError> {
         let error = |problem: KeyFileProblem| KeyFileError {
             path: path.display().to_string(),
             problem,
@@ -54,13 +58,28 @@ impl StoreKey {
         {
             use std::os::unix::fs::PermissionsExt;
             let meta = fs::metadata(path).map_err(|e| error(KeyFileProblem::Unreadable(e)))?;
-            if meta.permissions().mode() & 0o077 != 0 {
+            if meta.permissions().mode() & mode != 0 {
                 return Err(error(KeyFileProblem::OthersMayRead));
             }
         }
         let octets = <[u8; KEY_OCTETS]>::try_from(octets.as_slice())
             .map_err(|_| error(KeyFileProblem::WrongLength(octets.len())))?;
         Ok(Self::new(octets))
+    }
+
+    /// Reads the key that the service manager hands over in its folder of credentials.
+    pub fn read_credential(folder: &Path, name: &str) -> Result<Self, KeyFileError> {
+        let path = folder.join(name);
+        let error = |problem: KeyFileProblem| KeyFileError {
+            path: path.display().to_string(),
+            problem,
+        };
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if name.starts_with('.') || !name.chars().all(is_letter) {
+            return Err(error(KeyFileProblem::NotAName));
+        }
+        // The folder is the service's own; an access list shows as the group's right to read.
+        Self::read_unless(&path, 0o007)
     }
 
     /// Makes a random key and writes it to a new file that only its owner can read.
@@ -98,6 +117,8 @@ pub struct KeyFileError {
 
 #[derive(Debug, thiserror::Error)]
 enum KeyFileProblem {
+    #[error("a credential has a name of letters, digits, dots, dashes and underscores")]
+    NotAName,
     #[error("others than its owner may read it; `chmod 600` mends that")]
     OthersMayRead,
     #[error("it cannot be read: {0}")]
@@ -168,6 +189,50 @@ impl Sealer {
         let value = open(&key)?;
         earlier.entry(*salt).or_insert(key);
         Some(value)
+    }
+}
+
+impl Sealer {
+    /// A running check of a backup, under this store's key.
+    pub(super) fn tally(&self) -> Tally {
+        Tally::new(&self.store_key)
+    }
+}
+
+/// A running HMAC over records, each bound to all before it: of a backup, as it is written or read.
+pub(super) struct Tally {
+    key: Zeroizing<Vec<u8>>,
+    total: Vec<u8>,
+}
+
+impl Tally {
+    pub(super) fn new(key: &StoreKey) -> Self {
+        let purpose: &[&[u8]] = &[b"ravelin backup 1"];
+        let key = provider::default().hmac(Digest::Sha384, key.0.as_slice(), purpose);
+        Self {
+            key: Zeroizing::new(key),
+            total: Vec::new(),
+        }
+    }
+
+    /// Takes one record in.
+    pub(super) fn add(&mut self, parts: &[&[u8]]) {
+        let all: Vec<&[u8]> = std::iter::once(self.total.as_slice())
+            .chain(parts.iter().copied())
+            .collect();
+        self.total = provider::default().hmac(Digest::Sha384, &self.key, &all);
+    }
+
+    /// What stands for all records so far.
+    pub(super) fn total(&self) -> &[u8] {
+        &self.total
+    }
+
+    /// Whether `total` stands for these records and no others. An HMAC of an HMAC: how far two
+    /// wrong ones agree tells nothing.
+    pub(super) fn is(&self, total: &[u8]) -> bool {
+        let again = |octets: &[u8]| provider::default().hmac(Digest::Sha384, &self.key, &[octets]);
+        again(&self.total) == again(total)
     }
 }
 
@@ -322,6 +387,33 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
             let error = StoreKey::read(&path).err().unwrap().to_string();
             assert!(error.contains("chmod 600"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_read_from_its_folder_and_from_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = StoreKey::create(&dir.path().join("store.key")).unwrap();
+        let folder = dir.path().join("credentials");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("store"), made.0.as_slice()).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = |mode| {
+                let mode = std::fs::Permissions::from_mode(mode);
+                std::fs::set_permissions(folder.join("store"), mode).unwrap();
+            };
+            mode(0o444);
+            assert!(StoreKey::read_credential(&folder, "store").is_err());
+            mode(0o440);
+        }
+        let read = StoreKey::read_credential(&folder, "store").unwrap();
+        assert!(read.is(&made));
+        assert!(StoreKey::read_credential(&folder, "other").is_err());
+        for out in ["../store.key", ".", "..", "/etc/passwd"] {
+            let error = StoreKey::read_credential(&folder, out).err().unwrap();
+            assert!(error.to_string().contains("name of letters"), "{error}");
         }
     }
 }

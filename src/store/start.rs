@@ -8,18 +8,19 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::bodies::{Bodies, Place, sync_dir};
 use super::committer::{
     Committer, Exporter, Index, Known, Stored, quarantine, ready_key, seal_record,
 };
 use super::crash::{self, Point};
-use super::engine::{Engine, LastStop, Pair, Table, Write};
+use super::engine::{Engine, EngineFault, LastStop, Pair, Table, Write};
 use super::redb::Redb;
 use super::rows::{DraftRow, EntryRow};
 use super::sealing::Sealer;
@@ -31,9 +32,13 @@ use crate::clock::Clock;
 use crate::message::{DraftId, EntryId};
 
 /// The value under this name opens only with the key that the store was made with.
-const KEY_CHECK: &[u8] = b"key-check";
+pub(super) const KEY_CHECK: &[u8] = b"key-check";
 const KEY_CHECK_TEXT: &[u8] = b"ravelin store 1";
-const PAGE: usize = 1000;
+/// So many values are in memory at once.
+pub(super) const PAGE: usize = 1000;
+/// The database inside the folder of the store.
+const DATABASE: &str = "ravelin.redb";
+const BODIES: &str = "bodies";
 
 /// Opens the store; a test may bring its own engine.
 pub(super) fn open(
@@ -65,11 +70,11 @@ pub(super) fn open(
     };
     let engine = match engine {
         Some(engine) => engine,
-        None => Box::new(Redb::open(&dir.join("ravelin.redb"), assurance, last)?),
+        None => Box::new(Redb::open(&database(&dir), assurance, last)?),
     };
     // From here on the store is ours: the engine holds the lock.
     fs::write(&marker, b"").map_err(file_fault("mark the folder"))?;
-    let bodies = Bodies::open(dir.join("bodies"))?;
+    let bodies = Bodies::open(bodies_in(&dir))?;
     // The folder itself must be in its own folder after a power cut.
     let parent = dir
         .canonicalize()
@@ -150,6 +155,39 @@ pub(super) fn open(
     })
 }
 
+/// The database of the store in `dir`.
+pub(super) fn database(dir: &Path) -> PathBuf {
+    dir.join(DATABASE)
+}
+
+/// The folder of body files of the store in `dir`.
+pub(super) fn bodies_in(dir: &Path) -> PathBuf {
+    dir.join(BODIES)
+}
+
+/// Reads a body, wherever it is. `Err` says in words for people what is wrong with it.
+pub(super) fn read_body(
+    engine: &dyn Engine,
+    sealer: &Sealer,
+    bodies: &Bodies,
+    name: &str,
+    (place, size): (&Place, u64),
+) -> Result<Result<Zeroizing<Vec<u8>>, String>, Fault> {
+    Ok(match place {
+        Place::File { name, key } => bodies.read(name, key, size),
+        Place::Inline => {
+            let key = body_key(name);
+            match engine.read(Table::Body, &key)? {
+                None => Err("it is missing".into()),
+                Some(sealed) => sealer
+                    .open(Table::Body, &key, &sealed)
+                    .filter(|body| u64::try_from(body.len()) == Ok(size))
+                    .ok_or_else(|| "it was changed".into()),
+            }
+        }
+    })
+}
+
 /// The name of an entry in messages, body keys and file names.
 pub(super) fn entry_name(id: EntryId) -> String {
     format!("entry_{id}")
@@ -193,11 +231,19 @@ pub(super) fn open_row<T: DeserializeOwned>(
 pub(super) fn for_each(
     engine: &dyn Engine,
     table: Table,
+    visit: impl FnMut(&Pair) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    pages(|from| engine.scan(table, from, PAGE), visit)
+}
+
+/// Calls `visit` with all that `scan` gives, page by page.
+pub(super) fn pages(
+    scan: impl Fn(&[u8]) -> Result<Vec<Pair>, EngineFault>,
     mut visit: impl FnMut(&Pair) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut from = Vec::new();
     loop {
-        let page = engine.scan(table, &from, PAGE)?;
+        let page = scan(&from)?;
         page.iter().try_for_each(&mut visit)?;
         match page.last() {
             Some(last) if page.len() == PAGE => {
@@ -216,7 +262,8 @@ struct Findings {
     writes: Vec<Write>,
 }
 
-fn check_key(engine: &dyn Engine, sealer: &Sealer, dir: &str) -> Result<(), Fault> {
+/// Whether the key is the one that the store was made with; a new store takes it over.
+pub(super) fn check_key(engine: &dyn Engine, sealer: &Sealer, dir: &str) -> Result<(), Fault> {
     match engine.read(Table::Meta, KEY_CHECK)? {
         Some(sealed) => match sealer.open(Table::Meta, KEY_CHECK, &sealed) {
             Some(text) if text.as_slice() == KEY_CHECK_TEXT => Ok(()),
@@ -238,7 +285,7 @@ fn check_key(engine: &dyn Engine, sealer: &Sealer, dir: &str) -> Result<(), Faul
     }
 }
 
-fn chain_head(engine: &dyn Engine, sealer: &Sealer) -> Result<Head, Fault> {
+pub(super) fn chain_head(engine: &dyn Engine, sealer: &Sealer) -> Result<Head, Fault> {
     let Some(last) = engine.last(Table::Audit)? else {
         return Ok(Head::before_first());
     };
@@ -249,7 +296,7 @@ fn chain_head(engine: &dyn Engine, sealer: &Sealer) -> Result<Head, Fault> {
     })
 }
 
-fn open_record(sealer: &Sealer, key: &[u8], sealed: &[u8]) -> Result<String, Fault> {
+pub(super) fn open_record(sealer: &Sealer, key: &[u8], sealed: &[u8]) -> Result<String, Fault> {
     let line = sealer.open(Table::Audit, key, sealed);
     line.and_then(|line| String::from_utf8(line.to_vec()).ok())
         .ok_or_else(|| Fault::Damaged {
@@ -325,7 +372,7 @@ impl Findings {
     }
 }
 
-fn name_of(table: Table, key: &[u8]) -> String {
+pub(super) fn name_of(table: Table, key: &[u8]) -> String {
     match <[u8; 16]>::try_from(key) {
         Ok(id) if table == Table::Draft => draft_name(DraftId::new(id)),
         Ok(id) => entry_name(EntryId::new(id)),
@@ -333,7 +380,7 @@ fn name_of(table: Table, key: &[u8]) -> String {
     }
 }
 
-fn check_name(id: &[u8], key: &[u8]) -> Result<(), String> {
+pub(super) fn check_name(id: &[u8], key: &[u8]) -> Result<(), String> {
     if id == key {
         Ok(())
     } else {

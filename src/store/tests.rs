@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex};
 
-use super::engine::{Pair, Write};
+use super::engine::{Pair, Snapshot, Write};
 use super::*;
 use crate::audit::{Act, Event, verify};
 use crate::clock::Timestamp;
 use crate::message::{MessageId, Precedence};
 
-fn settings(dir: &Path) -> Settings {
+pub(super) fn settings(dir: &Path) -> Settings {
     Settings {
         dir: dir.join("store"),
         key: StoreKey::new([1; 32]),
@@ -20,15 +20,15 @@ fn settings(dir: &Path) -> Settings {
     }
 }
 
-fn clock() -> Clock {
+pub(super) fn clock() -> Clock {
     Clock::fixed(Timestamp::from_second(1_795_000_000).unwrap())
 }
 
-fn open(dir: &Path) -> Store {
+pub(super) fn open(dir: &Path) -> Store {
     Store::open(settings(dir), clock()).unwrap()
 }
 
-fn draft(n: u8) -> DraftRow {
+pub(super) fn draft(n: u8) -> DraftRow {
     DraftRow {
         id: DraftId::new([n; 16]),
         message: MessageId::new([n; 16]),
@@ -68,7 +68,7 @@ fn event(act: Act) -> Event {
 }
 
 /// A draft with a small body and an entry with a large one.
-fn fill(n: u8) -> Change {
+pub(super) fn fill(n: u8) -> Change {
     let mut change = Change::new();
     change.put_draft(draft(n), vec![n; 1000].into());
     change.put_entry(entry(n), vec![n; 300_000].into());
@@ -87,7 +87,7 @@ fn exported(dir: &Path) -> u64 {
         .records
 }
 
-fn check_filled(store: &Store, n: u8) {
+pub(super) fn check_filled(store: &Store, n: u8) {
     let row = store.draft(DraftId::new([n; 16])).unwrap().unwrap();
     assert_eq!(
         row,
@@ -244,7 +244,7 @@ fn nothing_lies_in_the_clear() {
 }
 
 /// Changes the engine behind the store's back.
-fn tamper(dir: &Path, change: impl FnOnce(&dyn Engine) -> Vec<Write>) {
+pub(super) fn tamper(dir: &Path, change: impl FnOnce(&dyn Engine) -> Vec<Write>) {
     let path = dir.join("store/ravelin.redb");
     let engine = super::redb::Redb::open(&path, Assurance::Standard, engine::LastStop::Clean);
     let engine = engine.unwrap();
@@ -418,7 +418,25 @@ impl Engine for Fake {
     }
 
     fn last(&self, table: Table) -> Result<Option<Pair>, EngineFault> {
-        Ok(self.scan(table, &[], usize::MAX)?.pop())
+        Ok(Engine::scan(self, table, &[], usize::MAX)?.pop())
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, EngineFault> {
+        let tables = self.tables.lock().unwrap().clone();
+        Ok(Box::new(Self {
+            tables: Mutex::new(tables),
+            ..Self::default()
+        }))
+    }
+
+    fn compact(&mut self) -> Result<(), EngineFault> {
+        Ok(())
+    }
+}
+
+impl Snapshot for Fake {
+    fn scan(&self, table: Table, from: &[u8], limit: usize) -> Result<Vec<Pair>, EngineFault> {
+        Engine::scan(self, table, from, limit)
     }
 }
 

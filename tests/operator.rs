@@ -1,0 +1,203 @@
+//! What an operator does to a switch: at its desk while it runs, with commands while it does not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ravelin::cli::demo::World;
+use ravelin::clock::Clock;
+use ravelin::message::address::Address;
+
+/// ALDER's world with another line after `mark` in its configuration, and a clerk who operates it.
+async fn world(dir: &Path, mark: &str, more: &str) -> World {
+    let mut world = World::found(dir, Clock::system(), "").await.unwrap();
+    let config = dir.join("config/alder.toml");
+    let clerk = "certificate = \"../pki/alder/clerk-encrypt.pem\"\n";
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains(mark) && text.contains(clerk), "{text}");
+    let text = text.replacen(mark, &format!("{mark}{more}"), 1).replacen(
+        clerk,
+        &format!("{clerk}roles = [\"operator\"]\n"),
+        1,
+    );
+    std::fs::write(&config, text).unwrap();
+    world.alder_config = ravelin::config::load(&config).unwrap();
+    world
+}
+
+fn ravelin(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ravelin"))
+        .args(arguments)
+        .env_remove("RAVELIN_LOG")
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .output()
+        .unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+fn path(dir: &Path, name: &str) -> String {
+    dir.join(name).to_str().unwrap().to_owned()
+}
+
+async fn submit(world: &World) {
+    let drafter = world.alder.person("drafter").unwrap();
+    let to = [Address::parse("reader@birch.example").unwrap()];
+    let label = [("Releasable To", "ALDER"), ("Releasable To", "BIRCH")];
+    let label = world.label("CONFIDENTIAL", &label).unwrap();
+    let message = world.compose(&drafter.address, &to, Some(&label), &drafter.sign);
+    let outcome = world.submit(drafter, &to, &message.unwrap()).await.unwrap();
+    assert_eq!(outcome.reply().code, 250, "{}", outcome.reply().text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_switch_is_backed_up_by_an_operator_and_by_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = "directory = \"../store/alder\"\n";
+    let mut world = world(dir.path(), store, "backups = \"../backups\"\n").await;
+    world.wake_alder().await.unwrap();
+    submit(&world).await;
+    let error = world.desk("drafter").unwrap().backup().await.err();
+    let error = error.unwrap().to_string();
+    assert!(error.contains("(role.missing)"), "{error}");
+    assert!(!dir.path().join("backups").exists());
+    let copied = world.desk("clerk").unwrap().backup().await.unwrap();
+    assert!(copied.records > 2 && copied.values > 3, "{copied:?}");
+    world.end().await;
+
+    // The store is lost. The backup puts back what was accepted.
+    let config = path(dir.path(), "config/alder.toml");
+    let file = copied.file.to_str().unwrap().to_owned();
+    let (code, _, err) = ravelin(&["store", "restore", &file, "--config", &config]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("holds something"), "{err}");
+    std::fs::remove_dir_all(dir.path().join("store/alder")).unwrap();
+    let (code, out, err) = ravelin(&["store", "restore", &file, "--config", &config]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("audit records up to"), "{out}");
+    let (code, out, err) = ravelin(&["queue", "list", "--config", &config, "--format", "json"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("reader@birch.example"), "{out}");
+    let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+    assert!(chain.contains("\"act\":\"restored\""));
+    let set_aside = dir.path().join("audit/alder.jsonl.different-1");
+    let before = std::fs::read_to_string(set_aside).unwrap();
+    assert!(before.contains("\"act\":\"backed-up\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_without_a_folder_for_backups_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path(), "[store]\n", "").await;
+    world.wake_alder().await.unwrap();
+    let error = world.desk("clerk").unwrap().backup().await.err();
+    let error = error.unwrap().to_string();
+    assert!(error.contains("[store] backups"), "{error}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_store_is_checked_compacted_copied_and_sealed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path(), "[store]\n", "assurance = \"high\"\n").await;
+    let config = path(dir.path(), "config/alder.toml");
+    let (code, _, err) = ravelin(&["store", "check", "--config", &config]);
+    assert_eq!(code, 2, "{err}");
+    world.wake_alder().await.unwrap();
+    submit(&world).await;
+    for act in ["check", "compact"] {
+        let (code, _, err) = ravelin(&["store", act, "--config", &config]);
+        assert_eq!(code, 3, "{act}: {err}");
+        assert!(err.contains("stop the switch first"), "{err}");
+    }
+    world.end().await;
+    let check = |wanted: i32| {
+        let (code, out, err) =
+            ravelin(&["store", "check", "--config", &config, "--format", "json"]);
+        assert_eq!(code, wanted, "{out}{err}");
+        serde_json::from_str::<serde_json::Value>(&out).unwrap_or_default()
+    };
+    let found = check(0);
+    assert_eq!(found["entries"], 1, "{found}");
+    assert_eq!(found["closed_cleanly"], true, "{found}");
+    let (code, out, err) = ravelin(&["store", "compact", "--config", &config]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("octets before"), "{out}");
+    let copy = path(dir.path(), "copy");
+    let backup = ["store", "backup", "--config", &config, "--out", &copy];
+    assert_eq!(ravelin(&backup).0, 0);
+    let (code, _, err) = ravelin(&backup);
+    assert_eq!(code, 3, "over a file: {err}");
+
+    let key = path(dir.path(), "new.key");
+    let rekey = ["store", "rekey", "--config", &config, "--new-key", &key];
+    let (code, out, err) = ravelin(&rekey);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("as store.key in"), "{out}");
+    check(3);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let was = "key = \"../pki/alder/store.key\"";
+    assert!(text.contains(was), "{text}");
+    std::fs::write(&config, text.replace(was, "key = \"../new.key\"")).unwrap();
+    assert_eq!(check(0)["entries"], 1);
+
+    // A changed value is named, and changes the exit code.
+    let export = dir.path().join("audit/alder.jsonl");
+    let chain = std::fs::read_to_string(&export).unwrap();
+    std::fs::write(&export, chain.replacen("queued", "waited", 1)).unwrap();
+    let found = check(1);
+    assert!(
+        found["findings"][0]["what"]
+            .as_str()
+            .unwrap()
+            .contains("exported")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_the_store_comes_from_a_file_or_from_a_credential() {
+    let dir = tempfile::tempdir().unwrap();
+    let _world = world(dir.path(), "[store]\n", "").await;
+    let config = dir.path().join("config/alder.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let key = "key = \"../pki/alder/store.key\"";
+    let with = |keys: &str, credentials: Option<PathBuf>| {
+        std::fs::write(&config, text.replace(key, keys)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+        command.args(["check-config", "--config", config.to_str().unwrap()]);
+        command.env_remove("CREDENTIALS_DIRECTORY");
+        if let Some(folder) = credentials {
+            command.env("CREDENTIALS_DIRECTORY", folder);
+        }
+        let output = command.output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), err)
+    };
+    let credential = "credential = \"store.key\"";
+    let folder = dir.path().join("pki/alder");
+    assert_eq!(with(key, None).0, 0);
+    let (code, err) = with(credential, Some(folder.clone()));
+    assert_eq!(code, 0, "{err}");
+    for (keys, folder, wanted) in [
+        (credential, None, "no service manager"),
+        (
+            "credential = \"../store.key\"",
+            Some(folder.clone()),
+            "name of letters",
+        ),
+        (
+            "credential = \"other.key\"",
+            Some(folder.clone()),
+            "cannot be read",
+        ),
+        ("", Some(folder.clone()), "named once"),
+        (&*format!("{key}\n{credential}"), Some(folder), "named once"),
+    ] {
+        let (code, err) = with(keys, folder);
+        assert_eq!(code, 2, "{keys}: {err}");
+        assert!(err.contains(wanted), "{keys}: {err}");
+        assert!(err.contains("remedy"), "{err}");
+    }
+}
