@@ -4,6 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use ravelin_fuzz::POLICIES;
 use ravelin_fuzz::label::detect;
+use ravelin_fuzz::label::history;
 use ravelin_fuzz::label::sio::{History, SioLabel};
 
 fuzz_target!(|octets: &[u8]| {
@@ -15,6 +16,7 @@ fuzz_target!(|octets: &[u8]| {
         let _ = field.label(&POLICIES, &[]);
         assert_eq!(SioLabel::parse(&field.write()), Ok(field));
     }
+    let _ = history::read(body, &POLICIES, &[]);
     if let Ok(history) = History::parse(body) {
         assert_eq!(History::parse(&history.write()), Ok(history));
     }

@@ -2,6 +2,18 @@
 //!
 //! A label and a clearance are plain values ([`Label`], [`Clearance`]); one file per syntax turns them
 //! into octets and back; a [`Policy`] is a compiled SPIF; [`access::authorize`] is the decision.
+//!
+//! Where to read, first to last:
+//! - `value` (what a label is), `policy` (what gives it meaning), `validity` (may it be so), `access` (who may
+//!   read it, and why), `compiled` with `bits` (the same over masks, without reasons).
+//! - A SPIF becomes a policy: `xml` (elements with line and column), `spif_head`, `spif`, `spif_items`,
+//!   `spif_fields` (each element and attribute once), `spif_link` (references, then the masks).
+//! - Octets: `der` and `ber`, `ess` (labels), `clearance`, and the three syntaxes of categories inside
+//!   both: `category` (ACP 145, and which one a policy names), `missi`, `named` (RFC 3114).
+//! - Text: `nato` with `nato_write`, `xmpp`, `sio` with `parameters` and `history`, `naming` (the text form),
+//!   `text` (markings by a table), `detect` (which of all these it is).
+//! - Several policies or labels: `equivalence`, `combine`, `update`.
+//! - For people: `marking`, `explain`, `cases`; `lint*` and `diff` with their `search`.
 #![cfg_attr(
     not(test),
     deny(

@@ -108,6 +108,16 @@ impl Seeds<'_> {
                 new: Some(field),
             };
             self.write("sio_label", history.write())?;
+            let now = history
+                .new
+                .as_ref()
+                .map(SioLabel::write)
+                .unwrap_or_default();
+            let fields = format!(
+                "SIO-Label-History: {}\r\nSIO-Label: {now}\r\n",
+                history.write()
+            );
+            self.write("sio_label", fields)?;
         }
         Ok(())
     }
