@@ -13,6 +13,7 @@ use ravelin::message::Precedence;
 use ravelin::message::address::Address;
 use ravelin::store::EntryRow;
 use ravelin::switch::ReloadError;
+use support::process;
 use support::source::Source;
 
 const SECRET: &str = "[\"UNCLASSIFIED\", \"RESTRICTED\", \"CONFIDENTIAL\", \"SECRET\"]";
@@ -297,4 +298,33 @@ async fn an_operator_reloads_at_the_desk_and_nobody_else() {
         (2, 1)
     );
     world.end().await;
+}
+
+/// The real process: SIGHUP reloads, and does not end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hang_up_signal_reloads() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::found(dir.path(), Clock::system(), "").await.unwrap();
+    let config = process::with_any_ports(&world.alder, dir.path()).unwrap();
+    let process::Start::Up(switch) = process::start(&config, None).await.unwrap() else {
+        panic!("the switch did not start")
+    };
+    let hang_up = || {
+        let pid = switch.id().to_string();
+        let told = std::process::Command::new("kill")
+            .args(["-HUP", &pid])
+            .status();
+        assert!(told.unwrap().success());
+    };
+    hang_up();
+    until("a reload", || (acts(&world, "reloaded") == 1).then_some(())).await;
+    edit(&config, "[switch]\n", "name", "nome");
+    hang_up();
+    until("a refusal", || {
+        (acts(&world, "reload-refused") == 1).then_some(())
+    })
+    .await;
+    edit(&config, "[switch]\n", "nome", "name");
+    hang_up();
+    until("a reload", || (acts(&world, "reloaded") == 2).then_some(())).await;
 }

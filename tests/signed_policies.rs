@@ -352,3 +352,29 @@ async fn an_older_policy_does_not_come_back_while_the_switch_is_down() {
     assert_eq!(started.len(), 5, "{told}");
     assert!(started[2].contains("policy-ALDER") && started[2].contains("version 2"));
 }
+
+/// The command of README, by the program that people have.
+#[tokio::test]
+async fn openssl_signs_a_policy() {
+    let folder = Folder::signed().await;
+    let pki = folder.dir.path().join("pki/alder");
+    let mut command = std::process::Command::new("openssl");
+    command
+        .args(["cms", "-sign", "-binary", "-outform", "DER", "-in"])
+        .arg(folder.at("alder.xml"))
+        .arg("-signer")
+        .arg(pki.join("officer.pem"))
+        .arg("-inkey")
+        .arg(pki.join("officer.key.pem"))
+        .arg("-out")
+        .arg(folder.at("alder.p7s"));
+    let Ok(done) = command.output() else {
+        eprintln!("skipped: no openssl program here");
+        return;
+    };
+    assert!(done.status.success(), "{done:?}");
+    let config = folder.load().unwrap_or_else(|error| panic!("{error}"));
+    assert!(config.is_signed(config.policy()));
+    folder.edit("alder.xml", "#007A33", "#007A34");
+    folder.refused("policy.signature", "not the one that was signed");
+}

@@ -13,22 +13,12 @@ use super::origin::Origin;
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::decision::{Ground, Reason, Refusal};
-use crate::label::marking::{self, Location};
+use crate::label::Label;
+use crate::label::marked;
 use crate::label::sio::{FIELD, SioLabel};
-use crate::label::{Label, Policy};
 use crate::message::header::Headers;
 use crate::message::mime::{Entity, Limits};
 use crate::open::{Facts, Piece};
-
-/// Longer lines are no markings.
-const MARKING: usize = 256;
-
-/// Where markings for people stand.
-const LOCATIONS: [Location; 3] = [
-    Location::FirstLineOfText,
-    Location::PageTop,
-    Location::Subject,
-];
 
 /// The label of the signed header sections, where there is no other.
 pub(super) fn signed(
@@ -76,8 +66,8 @@ pub(super) fn agrees(
             }
         }
         if let Some(text) = &written.marking {
-            contradicts(config.policy(), label, text, "the marking of SIO-Label")?;
-            if !markings(config.policy(), label).any(|own| own == collapsed(text)) {
+            contradicts(config, label, text, "the marking of SIO-Label")?;
+            if !marked::is_marking_of(config.policy(), label, text) {
                 let differs =
                     "the marking of SIO-Label is not one that the policy writes for the label";
                 found.push(Ground::new("label.marking-differs", differs));
@@ -86,11 +76,11 @@ pub(super) fn agrees(
     }
     if let Some(subject) = facts.field("Subject") {
         for text in std::iter::once(subject.as_str()).chain(bracketed(&subject)) {
-            contradicts(config.policy(), label, text, "the subject")?;
+            contradicts(config, label, text, "the subject")?;
         }
     }
     if let Some(line) = first_line(&facts.payload) {
-        contradicts(config.policy(), label, &line, "the first line of the text")?;
+        contradicts(config, label, &line, "the first line of the text")?;
     }
     Ok(())
 }
@@ -115,38 +105,15 @@ fn field(config: &Config, headers: &Headers) -> Result<Option<(SioLabel, Option<
 }
 
 /// Refuses a text that is the marking of another classification than the label's.
-fn contradicts(policy: &Policy, label: &Label, text: &str, place: &str) -> Result<(), Refusal> {
-    let text = collapsed(text);
-    if text.is_empty() || text.len() > MARKING {
-        return Ok(());
-    }
-    let mut meant = Vec::new();
-    for (name, value) in policy.classifications() {
-        let mut same = label.clone();
-        same.classification = Some(value);
-        let is_it = |label: &Label| markings(policy, label).any(|marking| marking == text);
-        if is_it(&same) || is_it(&Label::new(policy.oid(), value)) {
-            meant.push((name, value));
-        }
-    }
-    match meant.first() {
-        Some((name, _)) if !meant.iter().any(|(_, v)| Some(*v) == label.classification) => {
-            Err(Refusal::on_grounds(
-                Reason::LabelDisagrees,
-                vec![Ground {
-                    label: Some((*name).to_owned()),
-                    ..Ground::new("label.marking", format!("{place} marks another label"))
-                }],
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What the policy writes for a label.
-fn markings<'p>(policy: &'p Policy, label: &'p Label) -> impl Iterator<Item = String> + 'p {
-    let marking = |at: Location| collapsed(&marking::marking(policy, label, at, None));
-    LOCATIONS.into_iter().map(marking)
+fn contradicts(config: &Config, label: &Label, text: &str, place: &str) -> Result<(), Refusal> {
+    let other = config.markings.contradicts(config.policy(), label, text);
+    other.map_or(Ok(()), |name| {
+        let ground = Ground {
+            label: Some(name.to_owned()),
+            ..Ground::new("label.marking", format!("{place} marks another label"))
+        };
+        Err(Refusal::on_grounds(Reason::LabelDisagrees, vec![ground]))
+    })
 }
 
 /// What stands in brackets at the beginning and at the end of a subject.
@@ -178,37 +145,9 @@ fn first_line(payload: &Piece) -> Option<String> {
     Some(String::from_utf8_lossy(line).into_owned())
 }
 
-fn collapsed(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::label::naming;
-
-    #[test]
-    fn a_marking_contradicts_only_when_it_is_the_whole_text() {
-        let xml = include_bytes!("../../labels/alder.xml");
-        let policy = Policy::from_spif(xml, "alder.xml").unwrap();
-        let label =
-            naming::parse_label(&policy, "RESTRICTED; Releasable To: ALDER, BIRCH").unwrap();
-        let secret = naming::parse_label(&policy, "SECRET; Releasable To: ALDER, BIRCH").unwrap();
-        let marked = |label| marking::marking(&policy, label, Location::FirstLineOfText, None);
-        for text in [marked(&secret), "ALDER SECRET".to_owned()] {
-            assert!(contradicts(&policy, &label, &text, "x").is_err(), "{text}");
-            assert!(contradicts(&policy, &secret, &text, "x").is_ok(), "{text}");
-        }
-        for text in [
-            "",
-            "Secret of the forest",
-            "ALDER SECRET garden",
-            "alder secret",
-        ] {
-            assert!(contradicts(&policy, &label, text, "x").is_ok(), "{text}");
-        }
-        assert!(contradicts(&policy, &label, &marked(&label), "x").is_ok());
-    }
 
     #[test]
     fn what_stands_in_brackets() {

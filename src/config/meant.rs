@@ -11,6 +11,7 @@ use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
+use crate::label::marked::Markings;
 use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Policy};
 use crate::message::Precedence;
 use crate::message::address::Address;
@@ -52,6 +53,8 @@ pub struct Config {
     pub policies: Arc<Policies>,
     /// Where each of them comes from, in the same order.
     pub provenance: Vec<Provenance>,
+    /// How the domain's own policy marks its classifications.
+    pub markings: Markings,
     /// What a SIO-Label field under a signature is worth.
     pub sio_label: SioLabelRule,
     /// Mailboxes and roles.

@@ -23,6 +23,7 @@ use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
 use crate::crypto::revocation::RevocationList;
 use crate::crypto::trust::{RevocationCheck, TrustStore};
+use crate::label::marked::Markings;
 use crate::label::{Clearance, Policies, Policy, naming};
 use crate::message::Precedence;
 use crate::message::address::Address;
@@ -132,7 +133,8 @@ pub(super) fn resolve(
                 role: listen.role,
             })
             .collect(),
-        policies,
+        markings: Markings::of(policy),
+        policies: Arc::clone(&policies),
         provenance,
         sio_label: written.policies.sio_label,
         subjects,

@@ -45,6 +45,7 @@ mod lint_clearances;
 mod lint_mapping;
 mod lint_pair;
 pub mod explain;
+pub mod marked;
 pub mod marking;
 mod missi;
 mod named;

@@ -109,6 +109,11 @@ fn read_log(log: ChildStderr, tell: oneshot::Sender<(SocketAddr, SocketAddr)>) -
 }
 
 impl Switch {
+    /// Its process number, for signals.
+    pub fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// `kill -9`, unless it is gone already. Gives back its log.
     pub fn kill(mut self) -> Result<String, Trouble> {
         self.process.child.kill()?;
