@@ -9,6 +9,8 @@ mod lab;
 mod parallel;
 #[path = "cms_openssl/receipts.rs"]
 mod receipts;
+#[path = "cms_openssl/settings.rs"]
+mod settings;
 #[path = "cms_openssl/signed.rs"]
 mod signed;
 #[path = "cms_openssl/vectors.rs"]

@@ -383,6 +383,8 @@ impl Seen<'_> {
                     let (method, oid) = match recipient.method {
                         Method::Agreement(oid) => ("key-agreement", Some(oid)),
                         Method::Transport(oid) => ("key-transport", Some(oid)),
+                        Method::KeyEncryption(oid) => ("key-encryption-key", Some(oid)),
+                        Method::Password => ("password", None),
                         Method::Other => ("other", None),
                     };
                     RecipientView {

@@ -29,7 +29,6 @@ use zeroize::Zeroizing;
 use super::algorithm::{ContentCipher, Curve, Digest, KeyKind, KeyWrap, Mode, SignatureScheme};
 use super::certificate::PublicKey;
 use super::keys::{PrivateKey, Secret};
-use super::padding;
 use super::provider::{BadSignature, CryptoError, GCM_TAG, GcmSealed, Provider};
 use super::rust_crypto::RustCrypto;
 
@@ -201,20 +200,18 @@ impl Provider for AwsLc {
         Ok(out)
     }
 
-    fn cbc_decrypt(
+    fn cbc_decrypt_blocks(
         &self,
         cipher: ContentCipher,
         key: &[u8],
         iv: &[u8],
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        // Unpadded, so that the padding is taken off by our own code in constant time.
         let key = DecryptingKey::cbc(cbc_key(cipher, key)?).map_err(failed)?;
         let iv = cbc_iv(iv)?;
         let mut out = Zeroizing::new(ciphertext.to_vec());
         key.decrypt(&mut out, DecryptionContext::Iv128(iv.into()))
             .map_err(failed)?;
-        padding::remove(&mut out)?;
         Ok(out)
     }
 

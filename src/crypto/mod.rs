@@ -27,6 +27,7 @@ pub mod cms;
 #[cfg(test)]
 mod differential;
 pub mod ess;
+mod hkdf;
 pub mod keys;
 pub mod lab;
 mod padding;

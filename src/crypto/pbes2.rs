@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::algorithm::{ContentCipher, Digest};
 use super::certificate::sequence_of;
+use super::keys::Secret;
 use super::provider::{self, CryptoError};
 use super::tlv;
 
@@ -82,19 +83,6 @@ pub(crate) fn open(
     let EncryptionScheme::Pbes2(parameters) = scheme else {
         return Err(PasswordError::Unsupported(name_of(&named.oid)));
     };
-    let Kdf::Pbkdf2(derivation) = &parameters.kdf else {
-        return Err(PasswordError::Unsupported("scrypt".to_owned()));
-    };
-    if derivation.iteration_count > MOST_ITERATIONS {
-        return Err(PasswordError::Costly(derivation.iteration_count));
-    }
-    let digest = match derivation.prf {
-        Pbkdf2Prf::HmacWithSha1 => Digest::Sha1,
-        Pbkdf2Prf::HmacWithSha256 => Digest::Sha256,
-        Pbkdf2Prf::HmacWithSha384 => Digest::Sha384,
-        Pbkdf2Prf::HmacWithSha512 => Digest::Sha512,
-        _ => return Err(PasswordError::Unsupported("this HMAC in PBKDF2".to_owned())),
-    };
     let (cipher, iv) = match &parameters.encryption {
         Cipher::Aes128Cbc { iv } => (ContentCipher::Aes128Cbc, iv),
         Cipher::Aes192Cbc { iv } => (ContentCipher::Aes192Cbc, iv),
@@ -105,17 +93,57 @@ pub(crate) fn open(
             ));
         }
     };
-    let provider = provider::default();
-    let key = provider.pbkdf2(
-        digest,
+    let key = derive(
+        &parameters.kdf,
         password.as_bytes(),
-        derivation.salt.as_ref(),
-        derivation.iteration_count,
         cipher.key_length(),
+        MOST_ITERATIONS,
     )?;
-    provider
+    provider::default()
         .cbc_decrypt(cipher, key.as_bytes(), iv, ciphertext)
         .map_err(|_| PasswordError::Wrong)
+}
+
+/// The key of `length` octets that this AlgorithmIdentifier (PBKDF2, in DER) makes of a password,
+/// at a cost of at most `most_iterations`.
+pub(crate) fn derived_key(
+    algorithm: &[u8],
+    password: &[u8],
+    length: usize,
+    most_iterations: u32,
+) -> Result<Secret, PasswordError> {
+    let derivation = AlgorithmIdentifierRef::from_der(algorithm)
+        .and_then(Kdf::try_from)
+        .map_err(|_| PasswordError::Unsupported("this key derivation".to_owned()))?;
+    derive(&derivation, password, length, most_iterations)
+}
+
+fn derive(
+    derivation: &Kdf,
+    password: &[u8],
+    length: usize,
+    most_iterations: u32,
+) -> Result<Secret, PasswordError> {
+    let Kdf::Pbkdf2(derivation) = derivation else {
+        return Err(PasswordError::Unsupported("scrypt".to_owned()));
+    };
+    if derivation.iteration_count > most_iterations {
+        return Err(PasswordError::Costly(derivation.iteration_count));
+    }
+    let digest = match derivation.prf {
+        Pbkdf2Prf::HmacWithSha1 => Digest::Sha1,
+        Pbkdf2Prf::HmacWithSha256 => Digest::Sha256,
+        Pbkdf2Prf::HmacWithSha384 => Digest::Sha384,
+        Pbkdf2Prf::HmacWithSha512 => Digest::Sha512,
+        _ => return Err(PasswordError::Unsupported("this HMAC in PBKDF2".to_owned())),
+    };
+    Ok(provider::default().pbkdf2(
+        digest,
+        password,
+        derivation.salt.as_ref(),
+        derivation.iteration_count,
+        length,
+    )?)
 }
 
 /// Encrypts; returns the AlgorithmIdentifier and the ciphertext. PBKDF2-HMAC-SHA-256, AES-256-CBC.

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::algorithm::{ContentCipher, Curve, Digest, KeyKind, KeyWrap, SignatureScheme};
 use super::keys::{PrivateKey, Secret};
+use super::padding;
 
 /// Why an operation did not give a result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -121,14 +122,28 @@ pub trait Provider: Send + Sync {
         plaintext: &[u8],
     ) -> Result<Vec<u8>, CryptoError>;
 
-    /// Decrypts and takes the padding off. Every failure is [`CryptoError::Failed`].
-    fn cbc_decrypt(
+    /// Decrypts whole blocks; what padding there is stays on.
+    fn cbc_decrypt_blocks(
         &self,
         cipher: ContentCipher,
         key: &[u8],
         iv: &[u8],
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError>;
+
+    /// Decrypts and takes the padding off, in constant time. Every failure is
+    /// [`CryptoError::Failed`].
+    fn cbc_decrypt(
+        &self,
+        cipher: ContentCipher,
+        key: &[u8],
+        iv: &[u8],
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        let mut out = self.cbc_decrypt_blocks(cipher, key, iv, ciphertext)?;
+        padding::remove(&mut out)?;
+        Ok(out)
+    }
 
     /// Seals with a 12-octet nonce, which must never come twice under one key.
     fn gcm_seal(

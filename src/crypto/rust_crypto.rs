@@ -31,7 +31,6 @@ use super::algorithm::{
 };
 use super::certificate::PublicKey;
 use super::keys::{PrivateKey, Secret, pkcs8_kind};
-use super::padding;
 use super::provider::{BadSignature, CryptoError, GcmSealed, Provider};
 
 mod ciphers;
@@ -245,7 +244,7 @@ impl Provider for RustCrypto {
         Ok(out)
     }
 
-    fn cbc_decrypt(
+    fn cbc_decrypt_blocks(
         &self,
         cipher: ContentCipher,
         key: &[u8],
@@ -255,7 +254,6 @@ impl Provider for RustCrypto {
         check_cbc(cipher, key, iv)?;
         let mut out = Zeroizing::new(ciphertext.to_vec());
         with_aes!(cipher.key_length(), Aes => decrypt_blocks::<Aes>(key, iv, &mut out)?);
-        padding::remove(&mut out)?;
         Ok(out)
     }
 

@@ -1,35 +1,32 @@
 //! Encrypted layers of ours.
 //!
 //! Duty: EnvelopedData (CBC) and AuthEnvelopedData (GCM) in DER, for recipients with keys on NIST
-//! curves (one ephemeral key for all recipients of a curve) or with RSA keys.
+//! curves or X25519 (one ephemeral key for all recipients of a curve) or with RSA keys.
 //! Promises: content key, nonce and ephemeral keys are fresh for each layer; the key that wraps the
 //! content key is derived for each recipient and is as strong as the content key; the tag has
 //! sixteen octets.
-//! Refuses: no recipient; RSA keys below 2048 bits; keys of other kinds; authenticated attributes
-//! where the cipher does not authenticate.
-//! Standards: RFC 5652 section 6; RFC 5083; RFC 5084; RFC 5753 section 3.1; RFC 3560; RFC 8551
-//! section 2.7.
+//! Refuses: no recipient; RSA keys below 2048 bits; keys of other kinds; SHA-1; authenticated
+//! attributes where the cipher does not authenticate.
+//! Standards: RFC 5652 section 6; RFC 5083; RFC 5084; RFC 9709. `recipients` has those of the keys.
+
+mod recipients;
 
 use const_oid::ObjectIdentifier;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::crypto::algorithm::{
-    ContentCipher, Curve, Digest, KeyDerivation, KeyWrap, Mode, oaep_algorithm_der,
-};
+use crate::crypto::algorithm::{ContentCipher, Digest, Mode};
 use crate::crypto::ber::{Node, Tag, set_of};
-use crate::crypto::certificate::{Certificate, PublicKey};
+use crate::crypto::certificate::Certificate;
+use crate::crypto::keys::Secret;
 use crate::crypto::provider::{self, CBC_IV, CryptoError, GCM_NONCE, GCM_TAG};
 
-use super::agreement::key_encryption_key;
 use super::attribute::AttributeDer;
+use super::binding::bound_key;
 use super::oid;
-use super::sign::content_info;
+use super::sign::{SignerName, content_info};
 
-/// The hash in OAEP. RFC 8755 §5.
-const OAEP_DIGEST: Digest = Digest::Sha384;
-/// RFC 8551 §4.4
-const LEAST_RSA_BITS: usize = 2048;
+use recipients::{Kinds, Recipients, recipient_infos};
 
 /// What to encrypt, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +41,73 @@ pub struct EnvelopeOrder<'a> {
     pub cipher: ContentCipher,
     /// authAttrs: everybody can read them, and every recipient can tell whether they were changed.
     pub authenticated: &'a [AttributeDer],
+}
+
+/// How the keys and the cipher are wrapped up. The default is what every reader of RFC 8551 and RFC
+/// 8755 takes.
+#[derive(Clone, Copy, Debug)]
+pub struct EnvelopeSettings<'a> {
+    /// How recipients are named.
+    pub names: SignerName,
+    /// Which form of Diffie-Hellman is written; on curves of prime order they are the same.
+    pub agreement: Agreement,
+    /// The digest of the key derivation; none for the one of the curve's strength.
+    pub derivation: Option<Digest>,
+    /// Which key wrap.
+    pub wrap: Wrap,
+    /// The hash and mask of OAEP: RFC 8755 §5 for the default.
+    pub oaep: Digest,
+    /// Whether the content key is bound to its cipher.
+    pub binding: Binding,
+    /// Certificates in originatorInfo.
+    pub originator: &'a [Certificate],
+    /// unprotectedAttrs or unauthAttrs: anybody can read and change them.
+    pub unprotected: &'a [AttributeDer],
+}
+
+/// Forms of Diffie-Hellman.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Agreement {
+    /// With the cofactor.
+    Cofactor,
+    /// Without.
+    #[default]
+    Standard,
+}
+
+/// Forms of AES key wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wrap {
+    /// RFC 5649: with padding.
+    Padded,
+    /// RFC 3394.
+    #[default]
+    Plain,
+}
+
+/// Whether a content key is bound to its cipher (RFC 9709).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Binding {
+    /// HKDF with SHA-256 over the cipher's name: for recipients that are known to read it.
+    Hkdf,
+    /// None: every recipient reads it.
+    #[default]
+    None,
+}
+
+impl Default for EnvelopeSettings<'_> {
+    fn default() -> Self {
+        Self {
+            names: SignerName::default(),
+            agreement: Agreement::default(),
+            derivation: None,
+            wrap: Wrap::default(),
+            oaep: Digest::Sha384,
+            binding: Binding::default(),
+            originator: &[],
+            unprotected: &[],
+        }
+    }
 }
 
 /// Why a layer was not made.
@@ -66,6 +130,9 @@ pub enum EnvelopeError {
         /// What is wrong with its key.
         problem: &'static str,
     },
+    /// SHA-1 was asked for.
+    #[error("SHA-1 is only read")]
+    Weak,
 }
 
 /// Encrypts MIME for these recipients.
@@ -85,51 +152,138 @@ pub fn envelope(
 
 /// A ContentInfo with EnvelopedData or AuthEnvelopedData, in DER.
 pub fn seal(order: &EnvelopeOrder<'_>) -> Result<Vec<u8>, EnvelopeError> {
+    seal_with(order, &EnvelopeSettings::default())
+}
+
+/// As [`seal`], with settings.
+pub fn seal_with(
+    order: &EnvelopeOrder<'_>,
+    settings: &EnvelopeSettings<'_>,
+) -> Result<Vec<u8>, EnvelopeError> {
     if order.recipients.is_empty() {
         return Err(EnvelopeError::NoRecipient);
     }
+    if [Some(settings.oaep), settings.derivation].contains(&Some(Digest::Sha1)) {
+        return Err(EnvelopeError::Weak);
+    }
     let mut content_key = Zeroizing::new(vec![0; order.cipher.key_length()]);
     provider::default().random(&mut content_key)?;
-    let recipients = recipient_infos(order, &content_key)?;
+    let recipients = recipient_infos(order.recipients, settings, &content_key)?;
+    let start_length = match order.cipher.mode() {
+        Mode::Cbc => CBC_IV,
+        Mode::Gcm => GCM_NONCE,
+    };
+    let mut start = vec![0; start_length];
+    provider::default().random(&mut start)?;
+    let cipher = cipher_algorithm(order.cipher, &start);
+    let (content_key, cipher) = match settings.binding {
+        Binding::None => (Secret::new(content_key.to_vec()), cipher),
+        Binding::Hkdf => {
+            let travelling = Secret::new(content_key.to_vec());
+            let key = bound_key(&travelling, &cipher, order.cipher.key_length())?;
+            let named = Node::sequence(vec![
+                Node::oid(&oid::CEK_HKDF_SHA256),
+                Node::encoded(&cipher),
+            ]);
+            (key, named.to_vec())
+        }
+    };
+    let layer = Layer {
+        order,
+        settings,
+        content_key,
+        start,
+        cipher,
+        recipients,
+    };
     match order.cipher.mode() {
-        Mode::Cbc => enveloped(order, &content_key, recipients),
-        Mode::Gcm => auth_enveloped(order, &content_key, recipients),
+        Mode::Cbc => enveloped(layer),
+        Mode::Gcm => auth_enveloped(layer),
     }
 }
 
-fn enveloped(
-    order: &EnvelopeOrder<'_>,
-    content_key: &[u8],
+/// A layer before its content is encrypted.
+struct Layer<'a> {
+    order: &'a EnvelopeOrder<'a>,
+    settings: &'a EnvelopeSettings<'a>,
+    content_key: Secret,
+    start: Vec<u8>,
+    /// contentEncryptionAlgorithm.
+    cipher: Vec<u8>,
     recipients: Recipients,
-) -> Result<Vec<u8>, EnvelopeError> {
+}
+
+fn cipher_algorithm(cipher: ContentCipher, start: &[u8]) -> Vec<u8> {
+    let parameters = match cipher.mode() {
+        Mode::Cbc => Node::octet_string(start),
+        // RFC 5084 §3.2: the tag's length is written, because the default is 12.
+        Mode::Gcm => Node::sequence(vec![
+            Node::octet_string(start),
+            Node::unsigned(u64::try_from(GCM_TAG).unwrap_or(16)),
+        ]),
+    };
+    Node::sequence(vec![Node::oid(&cipher.oid()), parameters]).to_vec()
+}
+
+fn enveloped(layer: Layer<'_>) -> Result<Vec<u8>, EnvelopeError> {
+    let Layer {
+        order, settings, ..
+    } = layer;
     if !order.authenticated.is_empty() {
         return Err(EnvelopeError::Attributes);
     }
-    let provider = provider::default();
-    let mut iv = [0; CBC_IV];
-    provider.random(&mut iv)?;
-    let encrypted = provider.cbc_encrypt(order.cipher, content_key, &iv, order.content)?;
-    // RFC 5652 §6.1: 0 if every RecipientInfo has version 0, else 2.
-    let version = match recipients.kinds {
-        Kinds::TransportOnly => 0,
-        Kinds::WithAgreement => 2,
+    let encrypted = provider::default().cbc_encrypt(
+        order.cipher,
+        layer.content_key.as_bytes(),
+        &layer.start,
+        order.content,
+    )?;
+    // RFC 5652 §6.1: 0 if there is neither originatorInfo nor unprotectedAttrs and every
+    // RecipientInfo has version 0, else 2.
+    let plain = settings.originator.is_empty() && settings.unprotected.is_empty();
+    let version = match layer.recipients.kinds {
+        Kinds::VersionZero if plain => 0,
+        _ => 2,
     };
-    let data = Node::sequence(vec![
-        Node::unsigned(version),
-        set_of(Tag::SET, recipients.infos),
-        encrypted_content_info(order, Node::octet_string(&iv[..]), &encrypted),
-    ]);
-    Ok(content_info(&oid::ENVELOPED_DATA, data).to_vec())
+    let mut fields = vec![Node::unsigned(version)];
+    fields.extend(originator_info(settings));
+    fields.push(set_of(Tag::SET, layer.recipients.infos));
+    fields.push(encrypted_content_info(order, &layer.cipher, &encrypted));
+    fields.extend(attributes_anybody_may_change(settings, 1));
+    Ok(content_info(&oid::ENVELOPED_DATA, Node::sequence(fields)).to_vec())
 }
 
-fn auth_enveloped(
-    order: &EnvelopeOrder<'_>,
-    content_key: &[u8],
-    recipients: Recipients,
-) -> Result<Vec<u8>, EnvelopeError> {
-    let provider = provider::default();
-    let mut nonce = [0; GCM_NONCE];
-    provider.random(&mut nonce)?;
+// RFC 5652 §6.1
+fn originator_info<'a>(settings: &EnvelopeSettings<'_>) -> Option<Node<'a>> {
+    let bag: Vec<Vec<u8>> = settings
+        .originator
+        .iter()
+        .map(|certificate| certificate.der().to_vec())
+        .collect();
+    (!bag.is_empty()).then(|| {
+        Node::tagged(
+            Tag::context_constructed(0),
+            vec![set_of(Tag::context_constructed(0), bag)],
+        )
+    })
+}
+
+fn attributes_anybody_may_change<'a>(
+    settings: &EnvelopeSettings<'_>,
+    number: u8,
+) -> Option<Node<'a>> {
+    let attributes: Vec<Vec<u8>> = settings
+        .unprotected
+        .iter()
+        .map(|attribute| attribute.der().to_vec())
+        .collect();
+    (!attributes.is_empty()).then(|| set_of(Tag::context_constructed(number), attributes))
+}
+
+fn auth_enveloped(layer: Layer<'_>) -> Result<Vec<u8>, EnvelopeError> {
+    let Layer {
+        order, settings, ..
+    } = layer;
     let mut attributes: Vec<Vec<u8>> = order
         .authenticated
         .iter()
@@ -148,175 +302,41 @@ fn auth_enveloped(
         true => Vec::new(),
         false => set_of(Tag::SET, attributes).to_vec(),
     };
-    let sealed = provider.gcm_seal(
+    let sealed = provider::default().gcm_seal(
         order.cipher,
-        content_key,
-        &nonce,
+        layer.content_key.as_bytes(),
+        &layer.start,
         &authenticated,
         order.content,
     )?;
-    // RFC 5084 §3.2: the tag's length is written, because the default is 12.
-    let parameters = Node::sequence(vec![
-        Node::octet_string(&nonce[..]),
-        Node::unsigned(u64::try_from(GCM_TAG).unwrap_or(16)),
-    ]);
-    let mut fields = vec![
-        Node::unsigned(0),
-        set_of(Tag::SET, recipients.infos),
-        encrypted_content_info(order, parameters, &sealed.ciphertext),
-    ];
+    let mut fields = vec![Node::unsigned(0)];
+    fields.extend(originator_info(settings));
+    fields.push(set_of(Tag::SET, layer.recipients.infos));
+    fields.push(encrypted_content_info(
+        order,
+        &layer.cipher,
+        &sealed.ciphertext,
+    ));
     if let Some(first) = authenticated.first_mut() {
         *first = Tag::context_constructed(1).0;
         fields.push(Node::from(authenticated));
     }
     fields.push(Node::octet_string(&sealed.tag[..]));
+    fields.extend(attributes_anybody_may_change(settings, 2));
     Ok(content_info(&oid::AUTH_ENVELOPED_DATA, Node::sequence(fields)).to_vec())
 }
 
 fn encrypted_content_info<'a>(
     order: &EnvelopeOrder<'_>,
-    parameters: Node<'a>,
+    cipher: &'a [u8],
     encrypted: &'a [u8],
 ) -> Node<'a> {
     Node::sequence(vec![
         Node::oid(&order.content_type),
-        Node::sequence(vec![Node::oid(&order.cipher.oid()), parameters]),
+        Node::encoded(cipher),
         Node::tagged_bytes(Tag::context(0), encrypted),
     ])
 }
 
-struct Recipients {
-    infos: Vec<Vec<u8>>,
-    kinds: Kinds,
-}
-
-/// The recipients whose keys are on one curve, each with its point.
-struct CurveMembers<'a> {
-    curve: Curve,
-    members: Vec<(&'a Certificate, &'a [u8])>,
-}
-
-enum Kinds {
-    TransportOnly,
-    WithAgreement,
-}
-
-fn recipient_infos(
-    order: &EnvelopeOrder<'_>,
-    content_key: &[u8],
-) -> Result<Recipients, EnvelopeError> {
-    let mut recipients = Recipients {
-        infos: Vec::new(),
-        kinds: Kinds::TransportOnly,
-    };
-    let mut by_curve: Vec<CurveMembers<'_>> = Vec::new();
-    for (index, certificate) in order.recipients.iter().enumerate() {
-        if order
-            .recipients
-            .iter()
-            .take(index)
-            .any(|earlier| earlier == certificate)
-        {
-            continue;
-        }
-        let refused = |problem| EnvelopeError::Recipient {
-            subject: certificate.subject(),
-            problem,
-        };
-        match certificate.public_key() {
-            PublicKey::Ec(curve, point) => {
-                let member = (certificate, point.as_slice());
-                match by_curve.iter_mut().find(|group| group.curve == *curve) {
-                    Some(group) => group.members.push(member),
-                    None => by_curve.push(CurveMembers {
-                        curve: *curve,
-                        members: vec![member],
-                    }),
-                }
-            }
-            PublicKey::Rsa { bits, .. } if *bits < LEAST_RSA_BITS => {
-                return Err(refused("its RSA key has less than 2048 bits"));
-            }
-            PublicKey::Rsa { .. } => {
-                recipients
-                    .infos
-                    .push(key_transport(certificate, content_key)?);
-            }
-            PublicKey::Ed25519(_) | PublicKey::X25519(_) | PublicKey::Other(_) => {
-                return Err(refused("its key is neither on a NIST curve nor RSA"));
-            }
-        }
-    }
-    for CurveMembers { curve, members } in by_curve {
-        recipients
-            .infos
-            .push(key_agreement(curve, &members, content_key)?);
-        recipients.kinds = Kinds::WithAgreement;
-    }
-    Ok(recipients)
-}
-
-// RFC 5652 §6.2.1, RFC 3560 §2
-fn key_transport(certificate: &Certificate, content_key: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
-    let encrypted =
-        provider::default().oaep_encrypt(certificate.spki_der(), OAEP_DIGEST, content_key)?;
-    Ok(Node::sequence(vec![
-        Node::unsigned(0),
-        Node::from(certificate.issuer_and_serial_der()),
-        Node::from(oaep_algorithm_der(OAEP_DIGEST)),
-        Node::octet_string(encrypted),
-    ])
-    .to_vec())
-}
-
-// RFC 5652 §6.2.2, RFC 5753 §3.1.1: one ephemeral key for all recipients of the curve.
-fn key_agreement(
-    curve: Curve,
-    members: &[(&Certificate, &[u8])],
-    content_key: &[u8],
-) -> Result<Vec<u8>, EnvelopeError> {
-    let provider = provider::default();
-    let digest = curve.digest();
-    // RFC 8551 §2.7: key wrap and content cipher of one strength.
-    let wrap = match content_key.len() {
-        16 => KeyWrap::Aes128,
-        24 => KeyWrap::Aes192,
-        _ => KeyWrap::Aes256,
-    };
-    let wrap_algorithm = wrap.algorithm_der();
-    let points: Vec<&[u8]> = members.iter().map(|(_, point)| *point).collect();
-    let (ephemeral, secrets) = provider.agree_ephemeral_each(curve, &points)?;
-    if secrets.len() != members.len() {
-        return Err(CryptoError::Failed.into());
-    }
-    let mut keys = Vec::new();
-    for ((certificate, _), secret) in members.iter().zip(&secrets) {
-        let kek = key_encryption_key(digest, secret, wrap, &wrap_algorithm, None);
-        let wrapped = provider.wrap_key(wrap, kek.as_bytes(), content_key)?;
-        keys.push(Node::sequence(vec![
-            Node::from(certificate.issuer_and_serial_der()),
-            Node::octet_string(wrapped),
-        ]));
-    }
-    // RFC 5753 §3.1.1: originatorKey [1], id-ecPublicKey without parameters.
-    let originator = Node::tagged(
-        Tag::context_constructed(1),
-        vec![
-            Node::sequence(vec![Node::oid(&oid::EC_PUBLIC_KEY)]),
-            Node::bit_string(&ephemeral),
-        ],
-    );
-    Ok(Node::tagged(
-        Tag::context_constructed(1),
-        vec![
-            Node::unsigned(3),
-            Node::explicit(0, originator),
-            Node::sequence(vec![
-                Node::oid(&KeyDerivation::X963(digest).oid()),
-                Node::encoded(&wrap_algorithm),
-            ]),
-            Node::sequence(keys),
-        ],
-    )
-    .to_vec())
-}
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@
 //! - [`verify`]: one report for each signer and countersigner. [`decrypt`]: content for a recipient.
 //! - [`sign`], [`add_signer`], [`countersign`], [`envelope`]: layers of ours, in DER.
 //! - [`receipt`]: signed receipts, made and held against what was sent.
-//! - [`attribute`], [`oid`]: what these share; `identify`, `agreement` and `rebuild` are theirs
-//!   alone.
+//! - [`attribute`], [`oid`]: what these share; `identify`, `agreement`, `binding` and `rebuild`
+//!   are theirs alone.
 //!
 //! Standards: RFC 5652 (CMS), 5083 and 5084 (AuthEnvelopedData, GCM), 5753 (elliptic curves),
 //! 4055 and 4056 (PSS), 3560 (OAEP), 6211 and 8933 (algorithm protection).
@@ -14,6 +14,7 @@
 pub mod add_signer;
 mod agreement;
 pub mod attribute;
+mod binding;
 pub mod countersign;
 pub mod decrypt;
 pub mod envelope;

@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::crypto::ber::{Node, set_of};
+use crate::crypto::algorithm::{KeyDerivation, KeyWrap};
+use crate::crypto::ber::{Node, Tag, set_of};
+use crate::crypto::certificate::PublicKey;
+use crate::crypto::cms::agreement::key_encryption_key;
+use crate::crypto::cms::oid;
 use crate::crypto::cms::read::{ContentInfo, Limits, parse};
 use crate::crypto::cms::sign::content_info;
 use crate::crypto::lab::{Authority, Request, Usage};
@@ -46,7 +50,9 @@ fn layer(identity: &Identity, unusual: &Unusual) -> Vec<u8> {
     let wrap_algorithm = Node::sequence(wrap_fields).to_vec();
     let (ephemeral, secret) = provider.agree_ephemeral(*curve, point).unwrap();
     let digest = curve.digest();
-    let kek = key_encryption_key(digest, &secret, wrap, &wrap_algorithm, unusual.material);
+    let derivation = KeyDerivation::X963(digest);
+    let kek = key_encryption_key(derivation, &secret, wrap, &wrap_algorithm, unusual.material);
+    let kek = kek.unwrap();
     let mut point_fields = vec![Node::oid(&oid::EC_PUBLIC_KEY)];
     point_fields.extend(unusual.point_parameters.clone());
     let mut fields = vec![
@@ -62,7 +68,6 @@ fn layer(identity: &Identity, unusual: &Unusual) -> Vec<u8> {
     if let Some(material) = unusual.material {
         fields.push(Node::explicit(1, Node::octet_string(material)));
     }
-    let derivation = crate::crypto::algorithm::KeyDerivation::X963(digest);
     fields.push(Node::sequence(vec![
         Node::oid(&derivation.oid()),
         Node::encoded(&wrap_algorithm),

@@ -62,7 +62,11 @@ pub enum RecipientInfo<'a> {
     KeyTransport(KeyTransport<'a>),
     /// kari.
     KeyAgreement(KeyAgreement<'a>),
-    /// kekri, pwri, ori, or one of these two that could not be read.
+    /// kekri.
+    KeyEncryption(KeyEncryption<'a>),
+    /// pwri.
+    Password(PasswordRecipient<'a>),
+    /// ori, or one of these that could not be read.
     Unsupported {
         /// Its tag: SEQUENCE, or `[1]` to `[4]`.
         tag: Tag,
@@ -93,6 +97,28 @@ pub struct KeyAgreement<'a> {
     pub wrap: AlgorithmIdentifier<'a>,
     /// recipientEncryptedKeys.
     pub keys: Vec<RecipientKey<'a>>,
+}
+
+/// KEKRecipientInfo: for those who hold a key beforehand.
+#[derive(Clone, Debug)]
+pub struct KeyEncryption<'a> {
+    /// kekid.keyIdentifier.
+    pub identifier: Cow<'a, [u8]>,
+    /// keyEncryptionAlgorithm: the key wrap.
+    pub algorithm: AlgorithmIdentifier<'a>,
+    /// encryptedKey.
+    pub encrypted_key: Cow<'a, [u8]>,
+}
+
+/// PasswordRecipientInfo: for those who know a password.
+#[derive(Clone, Debug)]
+pub struct PasswordRecipient<'a> {
+    /// keyDerivationAlgorithm, an AlgorithmIdentifier in DER; absent when the key is known itself.
+    pub derivation: Option<Vec<u8>>,
+    /// keyEncryptionAlgorithm.
+    pub algorithm: AlgorithmIdentifier<'a>,
+    /// encryptedKey.
+    pub encrypted_key: Cow<'a, [u8]>,
 }
 
 /// RecipientEncryptedKey.
@@ -176,10 +202,58 @@ impl<'a> RecipientInfo<'a> {
         } else if element.tag() == Tag::context_constructed(1) {
             return Ok(KeyAgreement::read(element, limits)?
                 .map_or(unsupported, RecipientInfo::KeyAgreement));
+        } else if element.tag() == Tag::context_constructed(2) {
+            KeyEncryption::read(element).map(RecipientInfo::KeyEncryption)
+        } else if element.tag() == Tag::context_constructed(3) {
+            PasswordRecipient::read(element).map(RecipientInfo::Password)
         } else {
             return Ok(unsupported);
         };
         Ok(read.unwrap_or(unsupported))
+    }
+}
+
+impl<'a> KeyEncryption<'a> {
+    // RFC 5652 §6.2.3
+    fn read(element: &Element<'a>) -> Result<Self, BerError> {
+        let mut fields = element.reader()?;
+        fields.unsigned()?;
+        // date and other, behind the identifier, help to find an old key.
+        let identifier = fields.sequence()?.expect_string(Tag::OCTET_STRING)?;
+        let algorithm = fields.expect(Tag::SEQUENCE)?;
+        let encrypted_key = fields.expect_string(Tag::OCTET_STRING)?;
+        fields.finish()?;
+        Ok(Self {
+            identifier: identifier.octets()?,
+            algorithm: AlgorithmIdentifier::read(&algorithm)?,
+            encrypted_key: encrypted_key.octets()?,
+        })
+    }
+}
+
+impl<'a> PasswordRecipient<'a> {
+    // RFC 5652 §6.2.4
+    fn read(element: &Element<'a>) -> Result<Self, BerError> {
+        let mut fields = element.reader()?;
+        fields.unsigned()?;
+        let derivation = match fields.optional(Tag::context_constructed(0))? {
+            Some(tagged) => {
+                let mut der = tagged.to_der()?.into_owned();
+                if let Some(first) = der.first_mut() {
+                    *first = Tag::SEQUENCE.0;
+                }
+                Some(der)
+            }
+            None => None,
+        };
+        let algorithm = fields.expect(Tag::SEQUENCE)?;
+        let encrypted_key = fields.expect_string(Tag::OCTET_STRING)?;
+        fields.finish()?;
+        Ok(Self {
+            derivation,
+            algorithm: AlgorithmIdentifier::read(&algorithm)?,
+            encrypted_key: encrypted_key.octets()?,
+        })
     }
 }
 

@@ -23,8 +23,8 @@ use super::oid;
 
 pub use compressed::CompressedData;
 pub use enveloped::{
-    AuthEnvelopedData, EncryptedContent, EnvelopedData, KeyAgreement, KeyTransport, RecipientInfo,
-    RecipientKey,
+    AuthEnvelopedData, EncryptedContent, EnvelopedData, KeyAgreement, KeyEncryption, KeyTransport,
+    PasswordRecipient, RecipientInfo, RecipientKey,
 };
 pub use signed::{SignedData, SignerInfo};
 pub(crate) use signed::{SignedParts, SignerParts};
