@@ -95,13 +95,15 @@ def show(profile, message):
             window = Marionette()
             window.ask("WebDriver:NewSession", capabilities={"alwaysMatch": {}})
             window.ask("Marionette:SetContext", value="chrome")
-            found, end = [], time.time() + 40
+            found, end, seen = [], time.time() + 60, None
             while time.time() < end:
                 found = window.ask("WebDriver:ExecuteScript", script=SCRIPT, args=[])["value"]
-                # The verdict comes after the text.
-                if any(one["body"] and "hidden" not in (one["signed"] + one["sealed"]) for one in found):
+                # The verdict comes after the text: a bad one is believed when none else comes.
+                if any("Good signature" in one["signed"] for one in found if one["body"]):
                     break
-                if any(one["body"] for one in found) and time.time() > end - 28:
+                if seen is None and any(one["body"] for one in found):
+                    seen = time.time()
+                if seen is not None and time.time() > seen + 15:
                     break
                 time.sleep(0.5)
             return next((one for one in found if one["body"]), {"signed": "nothing is shown", "sealed": "", "body": ""})
