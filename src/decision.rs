@@ -94,6 +94,9 @@ reasons! {
     /// An outer header field contradicts its protected copy.
     HeaderConflict "header.conflict" 550 5 7 7
         "a header field outside the signature contradicts the signed one";
+    /// Header fields are put under the signature in a dialect that the link does not take.
+    HeaderProtectionRefused "header.protection-refused" 550 5 7 7
+        "the header fields are protected in a way that is not accepted here";
     /// Two labels in one message disagree and no policy explains it.
     LabelDisagrees "label.disagrees" 550 5 7 1
         "the security labels of the message contradict each other";

@@ -382,3 +382,105 @@ fn an_option_that_would_do_nothing_is_a_usage_error() {
     bench.yes(&["open", "e.eml", "--key", "bob.pem", "--out", "o.eml"]);
     assert!(contains(&bench.read("o.eml"), WORD));
 }
+
+#[test]
+fn header_fields_are_protected_in_three_dialects_and_a_changed_outer_field_is_a_conflict() {
+    let bench = Bench::new();
+    for (protect, dialect) in [
+        ("rfc9788", "rfc9788"),
+        ("rfc7508", "rfc7508"),
+        ("wrap", "rfc8551"),
+    ] {
+        for profile in ["clear-signed", "enveloped", "triple-wrap"] {
+            for hidden in ["baseline", "shy", "none"] {
+                let keys = match profile {
+                    "clear-signed" => "--signer ann.pem",
+                    _ => KEYS,
+                };
+                let what = format!("{protect}, {profile}, {hidden}");
+                bench.seal(
+                    "s.eml",
+                    &format!(
+                        "--profile {profile} {keys} --protect {protect} --confidentiality {hidden}"
+                    ),
+                );
+                let (code, view) = bench.inspect("s.eml", "--key bob.pem");
+                assert_eq!(code, 0, "{what}: {}", view["weaknesses"]);
+                assert_eq!(
+                    view["headers"]["protected"][0]["dialect"], dialect,
+                    "{what}"
+                );
+                assert_eq!(view["text"]["subject"], "Convoy 17", "{what}");
+                assert!(
+                    view["text"]["body"].as_str().unwrap().contains(WORD),
+                    "{what}"
+                );
+                bench.change("s.eml", "x.eml", "To: bob@", "To: eve@");
+                let (code, view) = bench.inspect("x.eml", "--key bob.pem");
+                assert_eq!(code, 1, "{what}");
+                assert_eq!(view["headers"]["conflicts"][0]["field"], "to", "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_header_protection_that_is_a_weakness_and_an_unknown_form_is_a_conflict() {
+    let bench = Bench::new();
+    bench.seal(
+        "s.eml",
+        "--profile clear-signed --signer ann.pem --protect none",
+    );
+    let (code, view) = bench.inspect("s.eml", "");
+    assert_eq!(code, 0);
+    let weaknesses = view["weaknesses"].to_string();
+    assert!(weaknesses.contains("header.unprotected"), "{weaknesses}");
+    bench.put(
+        "letter.eml",
+        LETTER.replace("us-ascii", "us-ascii; hp=\"strange\""),
+    );
+    bench.seal(
+        "s.eml",
+        "--profile clear-signed --signer ann.pem --protect none",
+    );
+    let (code, view) = bench.inspect("s.eml", "");
+    assert_eq!(code, 1);
+    assert_eq!(view["headers"]["conflicts"][0]["field"], "Content-Type");
+}
+
+#[test]
+fn old_programs_see_what_is_hidden_and_ours_does_not_show_it_twice() {
+    let bench = Bench::new();
+    bench.seal(
+        "s.eml",
+        &format!("--profile enveloped {KEYS} --legacy-display"),
+    );
+    bench.yes(&["open", "s.eml", "--key", "bob.pem", "--out", "o.eml"]);
+    let opened = String::from_utf8(bench.read("o.eml")).unwrap();
+    assert!(opened.contains("hp-legacy-display=\"1\""), "{opened}");
+    assert!(
+        opened.contains("\r\n\r\nSubject: Convoy 17\r\n\r\nSails"),
+        "{opened}"
+    );
+    let (code, view) = bench.inspect("s.eml", "--key bob.pem");
+    assert_eq!(code, 0);
+    assert!(view["text"]["body"].as_str().unwrap().starts_with("Sails"));
+}
+
+#[test]
+fn a_compressed_layer_is_opened_and_shown() {
+    let bench = Bench::new();
+    bench.put(
+        "part.txt",
+        "Content-Type: text/plain\r\n\r\nSails at dawn.\r\n",
+    );
+    let make = "cms -compress -binary -in part.txt -outform DER -out z.p7z";
+    if bench.openssl(make) != Some(true) {
+        eprintln!("skipped: this openssl does not compress");
+        return;
+    }
+    let (code, view) = bench.inspect("z.p7z", "");
+    assert_eq!(kinds(&view), ["compressed"]);
+    // Nobody signed it.
+    assert_eq!(code, 1);
+}

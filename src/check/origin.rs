@@ -113,6 +113,7 @@ pub(super) fn originator(
     let originator = from(facts)?;
     every_signature(facts)?;
     no_conflict(facts)?;
+    dialect(origin, facts)?;
     let (_, drafted) = facts.drafted().ok_or_else(|| {
         Refusal::because(
             Reason::SignatureMissing,
@@ -252,6 +253,22 @@ fn no_conflict(facts: &Facts) -> Result<(), Refusal> {
         })
         .collect();
     Err(Refusal::on_grounds(Reason::HeaderConflict, grounds))
+}
+
+/// Over a link, the section that counts is in a dialect that the link takes.
+fn dialect(origin: &Origin, facts: &Facts) -> Result<(), Refusal> {
+    let (Origin::Link(link), Some(section)) = (origin, facts.protected.first()) else {
+        return Ok(());
+    };
+    if link.arrival.header_protection.contains(&section.dialect) {
+        return Ok(());
+    }
+    let text = format!(
+        "link {} does not take header protection by {}",
+        link.name,
+        section.dialect.name()
+    );
+    Err(Refusal::because(Reason::HeaderProtectionRefused, text))
 }
 
 /// From one of our own people: the peer is the drafter, or one who countersigned.

@@ -18,7 +18,7 @@ use crate::label::marked;
 use crate::label::sio::{FIELD, SioLabel};
 use crate::message::header::Headers;
 use crate::message::mime::{Entity, Limits};
-use crate::open::{Facts, Piece};
+use crate::open::Facts;
 
 /// The label of the signed header sections, where there is no other.
 pub(super) fn signed(
@@ -79,7 +79,7 @@ pub(super) fn agrees(
             contradicts(config, label, text, "the subject")?;
         }
     }
-    if let Some(line) = first_line(&facts.payload) {
+    if let Some(line) = first_line(&facts.text()) {
         contradicts(config, label, &line, "the first line of the text")?;
     }
     Ok(())
@@ -129,8 +129,8 @@ fn bracketed(subject: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The first line with anything in it of the first plain text.
-fn first_line(payload: &Piece) -> Option<String> {
-    let entity = Entity::parse(payload.buffer(), payload.range(), Limits::default()).ok()?;
+fn first_line(message: &[u8]) -> Option<String> {
+    let entity = Entity::parse_all(message, Limits::default()).ok()?;
     let mut text = &entity;
     while let Some(first) = text.children.first() {
         text = first;
@@ -138,7 +138,7 @@ fn first_line(payload: &Piece) -> Option<String> {
     if !text.content_type.is("text", "plain") {
         return None;
     }
-    let octets = text.decoded(payload.buffer()).ok()?;
+    let octets = text.decoded(message).ok()?;
     let line = octets
         .split(|octet| *octet == b'\n')
         .find(|line| !line.trim_ascii().is_empty())?;

@@ -114,8 +114,8 @@ pub(super) fn run(open: &Open) -> Result<Answer, Trouble> {
 fn numbered(facts: &Facts, number: usize) -> Option<usize> {
     let mut shown = 0_usize;
     for index in 0..facts.layers.len() {
-        let protected = facts.protected.iter().any(|part| part.layer == index);
-        let next = shown + 1 + usize::from(protected);
+        let protected = facts.protected.iter().filter(|part| part.layer == index);
+        let next = shown + 1 + protected.count();
         if (shown..next).contains(&number) {
             return Some(index);
         }
@@ -142,7 +142,7 @@ fn problems(facts: &Facts, last: usize, judged: bool) -> Vec<String> {
             LayerKind::Enveloped(envelope) if !envelope.opened => {
                 found.push(format!("layer {index}: no key opens the envelope"));
             }
-            LayerKind::Enveloped(_) => {}
+            LayerKind::Compressed | LayerKind::Enveloped(_) => {}
             LayerKind::Signed(signed) => {
                 // RFC 5652 §5.1: an empty set of signers is no signature
                 if signed.signers.is_empty() {

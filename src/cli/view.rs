@@ -17,6 +17,7 @@ use crate::label::{Label, Policies, naming};
 use crate::message::encoded_word;
 use crate::message::header::Headers;
 use crate::message::military::Military;
+use crate::message::protection::Dialect;
 use crate::message::text;
 use crate::open::{
     Carried, EnvelopeFacts, Facts, LayerKind, Protected, Protection, SignedFacts, SignedForm,
@@ -88,6 +89,8 @@ pub(super) struct HeadersView {
 pub(super) struct ProtectedView {
     /// The header-protection layer, as an index into `layers`.
     pub(super) layer: usize,
+    pub(super) dialect: &'static str,
+    /// cipher, clear, wrapped or attribute.
     pub(super) protection: &'static str,
     pub(super) fields: Vec<FieldView>,
     pub(super) written_outside: Vec<FieldView>,
@@ -159,16 +162,13 @@ impl View {
         };
         let mut protected = Vec::new();
         for (index, layer) in facts.layers.iter().enumerate() {
-            let around = facts
-                .protected
-                .iter()
-                .find(|section| section.layer == index);
             match &layer.kind {
+                LayerKind::Compressed => seen.compressed(),
                 LayerKind::Signed(signed) => seen.signed(signed),
                 LayerKind::Enveloped(envelope) => seen.enveloped(envelope),
             }
-            if let Some(section) = around {
-                protected.push(seen.protection(section));
+            for section in facts.protected.iter().filter(|part| part.layer == index) {
+                protected.push(seen.protection(section, facts));
             }
         }
         seen.whole(facts, revocation);
@@ -403,12 +403,35 @@ impl Seen<'_> {
         });
     }
 
-    fn protection(&mut self, section: &Protected) -> ProtectedView {
-        let protection = match section.protection {
-            Protection::Cipher => "cipher",
-            Protection::Clear => "clear",
-        };
+    fn compressed(&mut self) {
+        self.layers.push(LayerView {
+            kind: "compressed",
+            form: None,
+            algorithms: vec!["zlib".to_owned()],
+            signers: Vec::new(),
+            recipients: Vec::new(),
+            opened: None,
+        });
+    }
+
+    fn protection(&mut self, section: &Protected, facts: &Facts) -> ProtectedView {
         let layer = self.layers.len();
+        let encrypted = facts
+            .envelope()
+            .is_some_and(|envelope| envelope < section.layer);
+        let protection = match (section.dialect, section.protection) {
+            (Dialect::Rfc7508, _) => "attribute",
+            (Dialect::Rfc8551, _) => "wrapped",
+            (Dialect::Rfc9788, Protection::Cipher) => "cipher",
+            (Dialect::Rfc9788, Protection::Clear) => "clear",
+        };
+        if protection == "cipher" && !encrypted {
+            let text = format!(
+                "layer {layer}: made to be encrypted, and no envelope is around it: whoever opened \
+                 it may have sent it on"
+            );
+            self.find(false, "header.cipher-without-envelope", text);
+        }
         self.layers.push(LayerView {
             kind: "header-protection",
             form: Some(protection),
@@ -419,6 +442,7 @@ impl Seen<'_> {
         });
         ProtectedView {
             layer,
+            dialect: section.dialect.name(),
             protection,
             fields: fields(&section.headers),
             written_outside: section
@@ -523,6 +547,6 @@ fn words(facts: &Facts) -> TextView {
             .ok()
             .and_then(|military| military.primary_precedence)
             .map(|precedence| precedence.to_string()),
-        body: (!facts.is_closed()).then(|| text::of(facts.payload.bytes())),
+        body: (!facts.is_closed()).then(|| text::of(&facts.text())),
     }
 }

@@ -1,14 +1,18 @@
 //! What a message says, layer by layer, from the outside in.
 
+use std::borrow::Cow;
+
 use super::piece::Piece;
-use super::protected::{Conflict, Protected};
+use super::protected::{Conflict, Protected, Protection};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::decrypt::Recipient;
 use crate::crypto::cms::verify::{SignatureProblem, SignerReport};
 use crate::crypto::trust::TrustProblem;
 use crate::label::{Label, SyntaxError};
 use crate::message::address::Address;
-use crate::message::header::Headers;
+use crate::message::content_type::ContentType;
+use crate::message::header::{Headers, Limits};
+use crate::message::protection::without_legacy_display;
 
 /// Everything that opening found.
 pub struct Facts {
@@ -38,6 +42,8 @@ pub struct Layer {
 
 /// What a layer is.
 pub enum LayerKind {
+    /// CompressedData (RFC 3274).
+    Compressed,
     /// SignedData (RFC 5652 section 5).
     Signed(SignedFacts),
     /// EnvelopedData or AuthEnvelopedData.
@@ -146,7 +152,7 @@ impl Layer {
     pub fn signers(&self) -> &[SignerFacts] {
         match &self.kind {
             LayerKind::Signed(signed) => &signed.signers,
-            LayerKind::Enveloped(_) => &[],
+            LayerKind::Compressed | LayerKind::Enveloped(_) => &[],
         }
     }
 }
@@ -197,7 +203,7 @@ impl Facts {
             .rev()
             .find_map(|(index, layer)| match &layer.kind {
                 LayerKind::Signed(signed) => Some((index, signed)),
-                LayerKind::Enveloped(_) => None,
+                LayerKind::Compressed | LayerKind::Enveloped(_) => None,
             })
     }
 
@@ -213,6 +219,31 @@ impl Facts {
                 .find_map(|protected| protected.headers.first(name))
                 .map(|field| field.value().to_owned())
         }
+    }
+
+    // RFC 9788 §4.8: programs take the element of old programs out before they read the text
+    /// The text of the message as its composer meant it: the payload, without the element that
+    /// repeats hidden header fields for old programs (RFC 9788 section 4.5.3). Only plain text at
+    /// the root is looked at.
+    pub fn text(&self) -> Cow<'_, [u8]> {
+        let payload = self.payload.bytes();
+        let is_cipher = self
+            .protected
+            .iter()
+            .any(|part| part.protection == Protection::Cipher);
+        let Ok((headers, body)) = Headers::parse(payload, Limits::default()) else {
+            return Cow::Borrowed(payload);
+        };
+        let is_marked = headers.first("Content-Type").is_some_and(|field| {
+            ContentType::parse(field.value()).is_ok_and(|kind| {
+                kind.is("text", "plain") && kind.param("hp-legacy-display") == Some("1")
+            })
+        });
+        if !(is_cipher && is_marked) {
+            return Cow::Borrowed(payload);
+        }
+        let (head, text) = payload.split_at_checked(body).unwrap_or((payload, &[]));
+        Cow::Owned([head, without_legacy_display(text)].concat())
     }
 
     /// The header section that counts: the outermost protected one, or else the outer one.

@@ -11,9 +11,10 @@ use super::facts::{
     Carried, EnvelopeFacts, Facts, Layer, LayerKind, SignedFacts, SignedForm, SignerFacts,
 };
 use super::piece::Piece;
-use super::protected::Protected;
+use super::protected::{Conflict, Protected, Section};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::decrypt::{self, Envelope};
+use crate::crypto::cms::inflate::{self, InflateError, InflateLimits};
 use crate::crypto::cms::read::Limits as CmsLimits;
 use crate::crypto::cms::read::{self, CmsError, ContentInfo, SignedData};
 use crate::crypto::cms::verify::{self, SignerReport};
@@ -37,6 +38,8 @@ pub(super) enum WalkError {
     #[error("more than {LAYERS} layers")]
     Depth,
     #[error("layer {layer}: {source}")]
+    Inflate { layer: usize, source: InflateError },
+    #[error("layer {layer}: {source}")]
     Mime { layer: usize, source: MimeError },
     #[error("layer {layer}: application/pkcs7-mime with SignedData carries no content")]
     NoContent { layer: usize },
@@ -57,6 +60,7 @@ pub(super) fn nested(
     let mut found = Found {
         layers: Vec::new(),
         protected: Vec::new(),
+        odd: Vec::new(),
         outer: None,
         payload: message,
         attached: Vec::new(),
@@ -72,6 +76,7 @@ pub(super) fn walk_cms(opener: &Opener<'_>, cms: Piece) -> Result<Facts, WalkErr
     let mut found = Found {
         layers: vec![layer],
         protected: Vec::new(),
+        odd: Vec::new(),
         outer: Some(Headers::default()),
         payload: content.clone().unwrap_or(cms),
         attached: Vec::new(),
@@ -91,6 +96,8 @@ pub(super) fn walk_cms(opener: &Opener<'_>, cms: Piece) -> Result<Facts, WalkErr
 struct Found {
     layers: Vec<Layer>,
     protected: Vec<Protected>,
+    /// What looks like header protection and cannot be understood.
+    odd: Vec<Conflict>,
     outer: Option<Headers>,
     payload: Piece,
     attached: Vec<Facts>,
@@ -112,7 +119,7 @@ impl Found {
 
     fn facts(self) -> Result<Facts, WalkError> {
         let outer = self.outer.ok_or(WalkError::Depth)?;
-        let mut conflicts = Vec::new();
+        let mut conflicts = self.odd;
         let mut outside = &outer;
         for inside in &self.protected {
             conflicts.extend(inside.conflicts_with(outside));
@@ -152,6 +159,7 @@ fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<(), WalkError> {
         let Found {
             layers,
             protected,
+            odd,
             outer,
             payload: piece,
             ..
@@ -159,20 +167,34 @@ fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<(), WalkError> {
         let layer = layers.len();
         let entity = Entity::parse(piece.buffer(), piece.range(), opener.limits)
             .map_err(|source| WalkError::Mime { layer, source })?;
+        let mut wrapped = None;
         if let Some(Layer {
-            kind: LayerKind::Signed(_),
+            kind: LayerKind::Signed(signed),
             ..
         }) = layers.last()
         {
-            protected.extend(Protected::read(
-                layer.saturating_sub(1),
-                &entity.headers,
-                &entity.content_type,
-            ));
+            let outside = protected
+                .last()
+                .map(|part| &part.headers)
+                .or(outer.as_ref());
+            let from = outside
+                .and_then(|headers| headers.first("From"))
+                .map(|field| field.value());
+            let section = Section::read(layer.saturating_sub(1), &signed.signers, &entity, from);
+            wrapped = entity.children.first().filter(|_| section.is_wrapped);
+            protected.extend(section.found);
+            odd.extend(section.odd);
         }
+        let inner = wrapped.map(|message| message.range.clone());
         let next = step(opener, layer, piece, &entity)?;
         outer.get_or_insert(entity.headers);
-        let Some(next) = next else { return Ok(()) };
+        let Some(next) = next else {
+            // What a signature wraps to protect its header is the message itself.
+            if let Some(range) = inner {
+                *piece = piece.at(range);
+            }
+            return Ok(());
+        };
         let content = next.content.clone();
         layers.push(next);
         match content {
@@ -282,7 +304,12 @@ fn cms_layer(
         }
         ContentInfo::Enveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
         ContentInfo::AuthEnveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
-        ContentInfo::Compressed(_) | ContentInfo::Other { .. } => {
+        ContentInfo::Compressed(compressed) => {
+            let content = inflate::inflate(&compressed, &InflateLimits::default())
+                .map_err(|source| WalkError::Inflate { layer, source })?;
+            (Some(Piece::whole(Arc::new(content))), LayerKind::Compressed)
+        }
+        ContentInfo::Other { .. } => {
             return Err(WalkError::Shape {
                 layer,
                 text: "the CMS content type is not one that is opened here",
