@@ -377,6 +377,7 @@ impl Scene {
                     .signers
                     .iter()
                     .all(|signer| signer.is_good() && signer.report.problems.is_empty()),
+                LayerKind::Compressed => true,
                 LayerKind::Enveloped(envelope) => envelope.opened,
             };
             if !good {

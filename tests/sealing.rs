@@ -484,3 +484,65 @@ fn a_compressed_layer_is_opened_and_shown() {
     // Nobody signed it.
     assert_eq!(code, 1);
 }
+
+#[test]
+fn a_receipt_is_made_once_it_is_owed_and_proves_one_message_alone() {
+    let bench = Bench::new();
+    let ask = format!("--profile triple-wrap {KEYS} --receipt-to ann@alder.example");
+    bench.seal("s.eml", &ask);
+    let make = [
+        "receipt",
+        "make",
+        "s.eml",
+        "--key",
+        "bob.p12",
+        "--signer",
+        "cat.p12",
+        "--password-file",
+        "pw",
+        "--trust",
+        "ca.crt",
+        "--crl",
+        "ca.crl",
+        "--out",
+        "r.eml",
+    ];
+    bench.yes(&make);
+    let receipt = String::from_utf8(bench.read("r.eml")).unwrap();
+    assert!(receipt.contains("To: ann@alder.example\r\n"), "{receipt}");
+    assert!(receipt.contains("smime-type=signed-receipt"), "{receipt}");
+    let verify = [
+        "receipt",
+        "verify",
+        "r.eml",
+        "--original",
+        "s.eml",
+        "--key",
+        "bob.p12",
+        "--password-file",
+        "pw",
+        "--trust",
+        "ca.crt",
+        "--format",
+        "json",
+    ];
+    let verdict: serde_json::Value = serde_json::from_str(&bench.yes(&verify)).unwrap();
+    assert_eq!(verdict["valid"], true);
+    assert_eq!(verdict["signers"][0]["email"], "cat@alder.example");
+    assert_eq!(verdict["content_identifier"], "<17@alder.example>");
+    let (code, view) = bench.inspect("r.eml", "");
+    assert_eq!(code, 0, "{}", view["weaknesses"]);
+    // The same text sealed again is another message: the receipt does not prove that one.
+    bench.seal("s.eml", &ask);
+    let (code, out, _) = bench.run(&verify);
+    assert_eq!(code, 1);
+    assert!(out.contains("another message"), "{out}");
+    // Whose certificate is not trusted has not received anything.
+    bench.yes(&make);
+    let (code, _, _) = bench.run(&verify.map(|a| if a == "ca.crt" { "other.crt" } else { a }));
+    assert_eq!(code, 1);
+    // Nobody asked.
+    bench.seal("s.eml", &format!("--profile triple-wrap {KEYS}"));
+    let err = bench.no(&make);
+    assert!(err.contains("asks for a receipt"), "{err}");
+}

@@ -23,6 +23,7 @@ mod opened;
 mod policy;
 mod print;
 mod queue;
+mod receipts;
 mod release;
 mod sealed;
 pub mod serve;
@@ -93,6 +94,8 @@ enum Command {
     /// List what waits for its next hop
     #[command(after_help = "Example:\n  ravelin queue list --config ravelin.toml")]
     Queue(queue::Queue),
+    /// Make signed receipts, and hold them against what was sent
+    Receipt(receipts::Receipt),
     /// See, release or return held drafts, as a releasing officer
     Release(release::Release),
     /// Put a message into layers: signed, encrypted, triple-wrapped
@@ -135,6 +138,7 @@ pub fn run() -> ExitCode {
         Command::Open(open) => opened::run(open),
         Command::Policy(policy) => policy::run(policy),
         Command::Queue(queue) => queue::run(queue),
+        Command::Receipt(receipt) => receipts::run(receipt),
         Command::Seal(seal) => sealed::run(seal),
         Command::Release(release) => block_on(release::run(release)),
         Command::Serve {

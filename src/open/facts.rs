@@ -8,7 +8,7 @@ use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::decrypt::Recipient;
 use crate::crypto::cms::verify::{SignatureProblem, SignerReport};
 use crate::crypto::trust::TrustProblem;
-use crate::label::{Label, SyntaxError};
+use crate::label::{Label, ObjectIdentifier, SyntaxError};
 use crate::message::address::Address;
 use crate::message::content_type::ContentType;
 use crate::message::header::{Headers, Limits};
@@ -56,6 +56,8 @@ pub struct SignedFacts {
     pub form: SignedForm,
     /// The CMS object.
     pub cms: Piece,
+    /// eContentType: id-data for MIME, or that of a receipt.
+    pub content_type: ObjectIdentifier,
     /// The certificates that came along.
     pub certificates: Vec<Certificate>,
     /// Every signer; none means "unsigned", whatever the layer is called.

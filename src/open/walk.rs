@@ -15,6 +15,7 @@ use super::protected::{Conflict, Protected, Section};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::decrypt::{self, Envelope};
 use crate::crypto::cms::inflate::{self, InflateError, InflateLimits};
+use crate::crypto::cms::oid;
 use crate::crypto::cms::read::Limits as CmsLimits;
 use crate::crypto::cms::read::{self, CmsError, ContentInfo, SignedData};
 use crate::crypto::cms::verify::{self, SignerReport};
@@ -82,7 +83,11 @@ pub(super) fn walk_cms(opener: &Opener<'_>, cms: Piece) -> Result<Facts, WalkErr
         attached: Vec::new(),
     };
     // What is inside may be MIME, or anything else.
-    let is_mime = content.is_some_and(|content| {
+    let is_data = match &found.layers.first().map(|layer| &layer.kind) {
+        Some(LayerKind::Signed(signed)) => signed.content_type == oid::DATA,
+        _ => true,
+    };
+    let is_mime = content.filter(|_| is_data).is_some_and(|content| {
         Entity::parse(content.buffer(), content.range(), opener.limits)
             .is_ok_and(|entity| entity.headers.first("Content-Type").is_some())
     });
@@ -107,8 +112,10 @@ impl Found {
     // RFC 3218 §2.3, RFC 8551 §6: below an envelope that does not authenticate nobody learns what
     // was wrong, or a ciphertext that was changed could be tried out bit by bit.
     fn descend(&mut self, opener: &Opener<'_>, nesting: &mut Nesting) -> Result<(), WalkError> {
-        let inside =
-            descend(opener, self).and_then(|()| attached::within(opener, &self.payload, nesting));
+        let inside = descend(opener, self).and_then(|inside| match inside {
+            Inside::Mime => attached::within(opener, &self.payload, nesting),
+            Inside::Receipt => Ok(Vec::new()),
+        });
         match inside {
             Ok(attached) => self.attached = attached,
             Err(_) if self.close_unauthenticated() => {}
@@ -154,7 +161,15 @@ impl Found {
     }
 }
 
-fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<(), WalkError> {
+/// What stands inside the last layer.
+enum Inside {
+    /// A MIME entity, or an envelope that stayed closed.
+    Mime,
+    /// The octets of a receipt.
+    Receipt,
+}
+
+fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<Inside, WalkError> {
     loop {
         let Found {
             layers,
@@ -193,14 +208,30 @@ fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<(), WalkError> {
             if let Some(range) = inner {
                 *piece = piece.at(range);
             }
-            return Ok(());
+            return Ok(Inside::Mime);
         };
         let content = next.content.clone();
+        let content_type = match &next.kind {
+            LayerKind::Signed(signed) => Some(signed.content_type),
+            LayerKind::Compressed | LayerKind::Enveloped(_) => None,
+        };
         layers.push(next);
+        // RFC 8551 §2.4.1: MIME is id-data. A receipt is not MIME and ends the walk; anything else
+        // would be read here as something that it is not.
+        if let Some(content_type) = content_type.filter(|of| *of != oid::DATA) {
+            *piece = content.unwrap_or_else(|| piece.clone());
+            return match content_type == oid::RECEIPT {
+                true => Ok(Inside::Receipt),
+                false => Err(WalkError::Shape {
+                    layer,
+                    text: "the signed content is neither MIME nor a receipt",
+                }),
+            };
+        }
         match content {
             Some(inside) if layers.len() <= LAYERS => *piece = inside,
             Some(_) => return Err(WalkError::Depth),
-            None => return Ok(()),
+            None => return Ok(Inside::Mime),
         }
     }
 }
@@ -367,6 +398,7 @@ fn signed_facts(
     SignedFacts {
         form,
         cms: cms.clone(),
+        content_type: signed.content_type,
         certificates,
         signers,
     }

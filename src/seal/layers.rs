@@ -101,6 +101,19 @@ pub struct Wrapping<'a> {
     pub at: Timestamp,
 }
 
+// RFC 2634 §2.4 step 8, RFC 8551 §3.2.2
+/// A message with these fields that brings a signed receipt.
+///
+/// # Errors
+/// When a field cannot be written.
+pub fn receipt(fields: &[(String, String)], cms: &[u8]) -> Result<Vec<u8>, LayerError> {
+    let mut head = super::protect::writer(fields)?;
+    head.field("MIME-Version", "1.0")?;
+    let mut message = head.finish();
+    message.extend_from_slice(&pkcs7_mime("signed-receipt", cms)?);
+    Ok(message)
+}
+
 // RFC 2634 §1.1.2
 /// The three layers around `payload`: signed, encrypted, signed again.
 ///
