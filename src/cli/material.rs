@@ -13,11 +13,14 @@ use crate::config::ConfigError;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
 use crate::crypto::pkcs12;
-use crate::crypto::revocation::RevocationList;
+use crate::crypto::revocation::{RevocationList, RevocationListError};
 use crate::label::{Policies, Policy};
 
 /// Where a password stands when no file is named.
 pub(super) const PASSWORD: &str = "RAVELIN_PASSWORD";
+
+/// Where systemd puts the credentials of a service.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// A path, and where somebody named it.
 #[derive(Clone, Debug)]
@@ -78,7 +81,7 @@ impl Named {
     }
 
     /// The file, or every file of the folder, in the order of names.
-    fn files(&self) -> Result<Vec<Self>, Trouble> {
+    pub(super) fn files(&self) -> Result<Vec<Self>, Trouble> {
         if !self.path.is_dir() {
             return Ok(vec![self.clone()]);
         }
@@ -152,6 +155,31 @@ pub(super) fn revocation_lists(named: &[Named]) -> Result<Vec<RevocationList>, T
                 return Err(file.trouble("holds no revocation list", remedy));
             }
             all.extend(found);
+        }
+    }
+    Ok(all)
+}
+
+/// As [`revocation_lists`], but a list that may not be used (RFC 5280 §5.2: unknown and critical) is
+/// left out, with a warning: the status that it tells is unknown then.
+pub(super) fn usable_lists(named: &[Named]) -> Result<Vec<RevocationList>, Trouble> {
+    let mut all = Vec::new();
+    for name in named {
+        for file in name.files()? {
+            let octets = file.read()?;
+            if !is_pem(&octets)
+                && let Err(error @ RevocationListError::UnknownCritical(_)) =
+                    RevocationList::from_der(&octets)
+            {
+                tracing::warn!("{}: {error}; it is left out", file.path.display());
+                continue;
+            }
+            // A file of a folder may be something else; one that was named may not.
+            match revocation_lists(std::slice::from_ref(&file)) {
+                Ok(lists) => all.extend(lists),
+                Err(_) if name.path.is_dir() => {}
+                Err(trouble) => return Err(trouble),
+            }
         }
     }
     Ok(all)
@@ -235,9 +263,23 @@ pub(super) fn password_of(file: Option<&Path>) -> Result<Option<Zeroizing<String
     )
 }
 
-/// A password: the first line of a file, or else of the environment.
+/// What systemd gave this service with `LoadCredential=ravelin-password:…`, unless the environment
+/// has a password of its own.
+fn credential() -> Option<Named> {
+    if std::env::var_os(PASSWORD).is_some() {
+        return None;
+    }
+    let path = Path::new(&std::env::var_os(CREDENTIALS)?).join("ravelin-password");
+    path.exists().then_some(Named {
+        path,
+        place: Place::Option(CREDENTIALS),
+    })
+}
+
+/// A password: the first line of a file, or else the environment's, or else a systemd credential.
 pub(super) fn password(file: Option<&Named>) -> Result<Option<Zeroizing<String>>, Trouble> {
-    let Some(file) = file else {
+    let credential = credential();
+    let Some(file) = file.or(credential.as_ref()) else {
         return Ok(std::env::var(PASSWORD).ok().map(Zeroizing::new));
     };
     let octets = file.read()?;
@@ -254,6 +296,6 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         .map_err(|error| format!("cannot be read: {error}"))
 }
 
-fn is_pem(octets: &[u8]) -> bool {
+pub(super) fn is_pem(octets: &[u8]) -> bool {
     octets.windows(11).any(|window| window == b"-----BEGIN ")
 }

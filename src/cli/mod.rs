@@ -12,6 +12,7 @@ pub mod demo;
 pub mod desk;
 mod init;
 mod inspect;
+mod key;
 mod label;
 mod label_answers;
 mod label_history;
@@ -29,6 +30,7 @@ mod sealed;
 pub mod serve;
 mod stopped;
 mod store;
+mod trust;
 mod view;
 
 use std::future::Future;
@@ -85,6 +87,8 @@ enum Command {
     Init(init::Init),
     /// Take a message apart: every layer, signer, countersigner, label and weakness
     Inspect(inspect::Inspect),
+    /// Make, request, import, export, list and archive keys; say what expires
+    Key(key::Key),
     /// Show, decide, translate, convert and mark security labels
     Label(label::Command),
     /// Take a message out of its layers
@@ -115,6 +119,8 @@ enum Command {
     /// Check, compact, rekey, back up or restore what a switch keeps
     #[command(after_help = "Example:\n  ravelin store check --config ravelin.toml")]
     Store(store::Store),
+    /// Look for the path from a certificate to a trust anchor
+    Trust(trust::Trust),
 }
 
 /// Runs the command line of this process.
@@ -134,6 +140,7 @@ pub fn run() -> ExitCode {
         }
         Command::Init(init) => init::run(init),
         Command::Inspect(inspect) => inspect::run(inspect),
+        Command::Key(key) => key::run(key),
         Command::Label(label) => label::run(label),
         Command::Open(open) => opened::run(open),
         Command::Policy(policy) => policy::run(policy),
@@ -146,6 +153,7 @@ pub fn run() -> ExitCode {
             accept_older,
         } => block_on(serve_until_told(config, accept_older)),
         Command::Store(store) => store::run(store),
+        Command::Trust(trust) => trust::run(trust),
     };
     answer::exit(outcome)
 }

@@ -22,7 +22,7 @@ use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
 use crate::crypto::revocation::RevocationList;
-use crate::crypto::trust::{RevocationCheck, TrustStore};
+use crate::crypto::trust::{RevocationCheck, StaleRule, Suite, TrustStore};
 use crate::label::marked::Markings;
 use crate::label::{Clearance, Policies, Policy, naming};
 use crate::message::Precedence;
@@ -42,12 +42,23 @@ pub(super) fn resolve(
         text,
         folder: file.parent().unwrap_or(Path::new(".")),
     };
-    let trust = Arc::new(at.trust(
+    let authorities = at.certificates("trust.authorities", &written.trust.authorities)?;
+    let own = at.trust(
         "trust",
         &written.trust.anchors,
         &written.trust.crls,
         written.trust.revocation,
-    )?);
+    )?;
+    let suite = written
+        .trust
+        .suite
+        .map_or(Suite::default(), |suite| suite.0);
+    let stale = written.trust.stale.map_or(StaleRule::Hold, |rule| rule.0);
+    let trust = Arc::new(
+        own.with_intermediates(authorities)
+            .with_stale(stale)
+            .with_suite(suite),
+    );
     let (policies, provenance) = at.policies(&written, &trust, in_force, now)?;
     let policies = Arc::new(policies);
     let policy = policies.iter().next().ok_or_else(|| {
@@ -358,12 +369,22 @@ impl Place<'_> {
             ),
             None => None,
         };
-        let trust = if link.anchors.is_empty() {
+        let mut trust = if link.anchors.is_empty() {
             Arc::clone(own_trust)
         } else {
             let prefix = format!("link.{}", link.name.get_ref());
-            Arc::new(self.trust(&prefix, &link.anchors, &link.crls, rule)?)
+            let far = self.trust(&prefix, &link.anchors, &link.crls, rule)?;
+            Arc::new(
+                far.with_stale(StaleRule::Refuse)
+                    .with_suite(own_trust.suite()),
+            )
         };
+        if let Some(rule) = link.stale {
+            trust = Arc::new(TrustStore::clone(&trust).with_stale(rule.0));
+        }
+        if let Some(suite) = link.suite {
+            trust = Arc::new(TrustStore::clone(&trust).with_suite(suite.0));
+        }
         if link.tls == TlsNeed::Required && link.peer.is_none() {
             return Err(self.error(
                 link.name.span(),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::crypto::trust::{StaleRule, Suite};
+
 /// A number of octets, written with its unit: `"64KiB"`, `"50MiB"`, `"512B"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
@@ -43,6 +45,47 @@ impl<'de> Deserialize<'de> for Life {
         measure(&String::deserialize(source)?, &units)
             .map(|seconds| Self(Duration::from_secs(seconds)))
             .map_err(de::Error::custom)
+    }
+}
+
+/// What happens when revocation lists are out of date: `"hold"`, `"refuse"`, `"accept-until 12h"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale(pub StaleRule);
+
+impl<'de> Deserialize<'de> for Stale {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(source)?;
+        let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+        let rule = match text.strip_prefix("accept-until ") {
+            Some(age) => {
+                let seconds = measure(age, &units).map_err(de::Error::custom)?;
+                let seconds = i64::try_from(seconds).map_err(de::Error::custom)?;
+                StaleRule::AcceptUntil(jiff::SignedDuration::from_secs(seconds))
+            }
+            None if text == "hold" => StaleRule::Hold,
+            None if text == "refuse" => StaleRule::Refuse,
+            None => {
+                return Err(de::Error::custom(format!(
+                    "{text:?} is not a rule for stale lists; write \"hold\", \"refuse\" or \
+                     \"accept-until 12h\""
+                )));
+            }
+        };
+        Ok(Self(rule))
+    }
+}
+
+/// The floor under algorithms and keys: `"cnsa1"`, `"modern"`, `"legacy-read"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuiteName(pub Suite);
+
+impl<'de> Deserialize<'de> for SuiteName {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(source)?;
+        Suite::from_name(&text).map(Self).ok_or_else(|| {
+            let names = Suite::ALL.map(Suite::name).join(", ");
+            de::Error::custom(format!("{text:?} is not a suite; the suites are {names}"))
+        })
     }
 }
 
@@ -93,5 +136,31 @@ mod tests {
             assert!(toml::from_str::<Both>(bad).is_err(), "{bad}");
         }
         assert!(toml::from_str::<Both>("size = \"99999999999999999999B\"\nlife = \"1s\"").is_err());
+    }
+
+    #[test]
+    fn rules_for_stale_lists_and_suites_are_read_or_explained() {
+        #[derive(Deserialize)]
+        struct Both {
+            stale: Stale,
+            suite: SuiteName,
+        }
+        let read = |stale: &str, suite: &str| {
+            toml::from_str::<Both>(&format!("stale = {stale:?}\nsuite = {suite:?}"))
+                .map(|both| (both.stale.0, both.suite.0))
+                .map_err(|error| error.to_string())
+        };
+        let age = jiff::SignedDuration::from_hours(36);
+        for (text, rule) in [
+            ("hold", StaleRule::Hold),
+            ("refuse", StaleRule::Refuse),
+            ("accept-until 36h", StaleRule::AcceptUntil(age)),
+        ] {
+            assert_eq!(read(text, "cnsa1"), Ok((rule, Suite::Cnsa1)));
+        }
+        for text in ["accept", "accept-until", "accept-until 36", "Hold", ""] {
+            assert!(read(text, "modern").is_err(), "{text}");
+        }
+        assert!(read("hold", "ancient").unwrap_err().contains("legacy-read"));
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::units::{ByteSize, Life};
+use super::units::{ByteSize, Life, Stale, SuiteName};
 use crate::message::Precedence;
 use crate::message::protection::{Confidentiality, Dialect};
 
@@ -113,6 +113,13 @@ pub(super) struct Trust {
     pub crls: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub revocation: Revocation,
+    /// Authorities that may stand between the anchors and everybody else; believed in nothing.
+    #[serde(default)]
+    pub authorities: Vec<Spanned<PathBuf>>,
+    /// What happens when lists are out of date; without it, `hold`: the peer may try again.
+    pub stale: Option<Stale>,
+    /// The floor under algorithms and keys; without it, `modern`.
+    pub suite: Option<SuiteName>,
 }
 
 /// What is asked of revocation lists.
@@ -246,6 +253,11 @@ pub(super) struct Link {
     pub anchors: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub crls: Vec<Spanned<PathBuf>>,
+    /// As in `[trust]`, for this link; without it, `refuse`, or with the anchors of `[trust]` its
+    /// rule.
+    pub stale: Option<Stale>,
+    /// As in `[trust]`, for this link; without it, that one.
+    pub suite: Option<SuiteName>,
     /// What may pass the link, either way, in the words of the domain's own policy.
     pub clearance: Spanned<Clearance>,
     /// Tag set and category that a label must name before it may leave here.

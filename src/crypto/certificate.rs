@@ -94,6 +94,23 @@ pub struct Extension {
     pub value: Vec<u8>,
 }
 
+impl Extension {
+    /// `Extensions` in DER, as in a certificate, a CRL or a request.
+    // RFC 5280 §4.1
+    pub(crate) fn list_der(extensions: &[Self]) -> Vec<u8> {
+        let encoded: Vec<Vec<u8>> = extensions.iter().map(Self::to_der).collect();
+        let encoded: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+        tlv::sequence(&encoded)
+    }
+
+    fn to_der(&self) -> Vec<u8> {
+        // DER leaves the default, which is false, out.
+        let critical: &[u8] = if self.critical { &[1, 1, 0xff] } else { &[] };
+        let value = tlv::element(tlv::OCTET_STRING, &[&self.value]);
+        tlv::sequence(&[&tlv::oid(&self.oid), critical, &value])
+    }
+}
+
 /// The basicConstraints extension (RFC 5280 §4.2.1.9).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BasicConstraints {

@@ -27,6 +27,10 @@ use super::provider::{self, CryptoError};
 use super::{pem, tlv};
 use crate::clock::Timestamp;
 
+mod lists;
+
+pub use lists::ListOrder;
+
 /// What stands in every certificate of the lab.
 pub const COMMENT: &str = "Ravelin demonstration certificate. Not for operation.";
 
@@ -34,7 +38,6 @@ const NS_COMMENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.11
 const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 const SERVER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
-const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -251,45 +254,21 @@ impl Authority {
     }
 
     /// A CRL with these certificates, to be renewed by `next_update`.
-    // RFC 5280 §5.1
     pub fn crl_until(
         &self,
         revoked: &[&Certificate],
         this_update: Timestamp,
         next_update: Timestamp,
     ) -> Result<Vec<u8>, LabError> {
-        let scheme = authority_scheme(self.spki())?;
-        let mut list = Vec::new();
+        let mut order = ListOrder::new(
+            self.crl_number.fetch_add(1, Ordering::Relaxed),
+            this_update,
+            next_update,
+        );
         for certificate in revoked {
-            let serial = tlv::element(tlv::INTEGER, &[certificate.serial_bytes()]);
-            list.push(tlv::sequence(&[&serial, &time_der(this_update)]));
+            order = order.revoke(certificate, None);
         }
-        // RFC 5280 §5.1.2.6: absent when there is nothing to list.
-        let list = if list.is_empty() {
-            Vec::new()
-        } else {
-            tlv::sequence(&slices(&list))
-        };
-        let number = self.crl_number.fetch_add(1, Ordering::Relaxed);
-        let extensions = extensions_der(&[
-            authority_key_id(self.spki())?,
-            Extension {
-                oid: CRL_NUMBER,
-                critical: false,
-                value: tlv::integer(number),
-            },
-        ]);
-        let tbs = tlv::sequence(&[
-            &tlv::integer(1),
-            &scheme.algorithm_der(),
-            self.certificate().subject_der(),
-            &time_der(this_update),
-            &time_der(next_update),
-            &list,
-            &tlv::element(tlv::CONTEXT_0, &[&extensions]),
-        ]);
-        let signature = self.identity.key().sign(&scheme, &tbs)?;
-        Ok(signed_der(&tbs, &scheme, &signature))
+        self.sign_list(&order)
     }
 
     /// As [`Authority::crl`], in PEM.
@@ -325,38 +304,14 @@ impl Authority {
         request: &Request,
         spki: &[u8],
     ) -> Result<Vec<Extension>, LabError> {
-        let rsa = matches!(request.key, KeyKind::Rsa(_));
-        // RFC 8603 §5.4: one use for one certificate.
-        let usage: FlagSet<KeyUsages> = match request.usage {
-            Usage::Encrypt if rsa => KeyUsages::KeyEncipherment.into(),
-            Usage::Encrypt => KeyUsages::KeyAgreement.into(),
-            Usage::Sign | Usage::SignAndClient => {
-                KeyUsages::DigitalSignature | KeyUsages::NonRepudiation
-            }
-            Usage::Client | Usage::Server | Usage::ServerAndClient => {
-                KeyUsages::DigitalSignature.into()
-            }
-        };
-        let extended = match request.usage {
-            Usage::Client => vec![CLIENT],
-            Usage::Server => vec![SERVER],
-            Usage::ServerAndClient => vec![SERVER, CLIENT],
-            Usage::Encrypt | Usage::Sign => vec![EMAIL_PROTECTION],
-            Usage::SignAndClient => vec![EMAIL_PROTECTION, CLIENT],
-        };
-        let mut names = Vec::new();
-        for address in &request.emails {
-            names.push(GeneralName::Rfc822Name(Ia5String::new(address)?));
-        }
-        for name in &request.dns_names {
-            names.push(GeneralName::DnsName(Ia5String::new(name)?));
-        }
+        let mut names = general_names(&request.emails, &request.dns_names)?;
         for address in &request.ip_addresses {
             names.push(GeneralName::IpAddress(OctetString::new(match address {
                 IpAddr::V4(address) => address.octets().to_vec(),
                 IpAddr::V6(address) => address.octets().to_vec(),
             })?));
         }
+        let (usage, extended) = uses(spki, request.usage);
         let mut extensions = vec![
             of(
                 false,
@@ -377,6 +332,59 @@ impl Authority {
         extensions.extend(request.extensions.iter().cloned());
         Ok(extensions)
     }
+}
+
+/// What a request for such a certificate asks for: keyUsage, extendedKeyUsage, alternative names.
+pub(crate) fn requested_extensions(
+    spki: &[u8],
+    usage: Usage,
+    emails: &[String],
+    hosts: &[String],
+) -> Result<Vec<Extension>, LabError> {
+    let (usage, extended) = uses(spki, usage);
+    let mut extensions = vec![
+        of(true, &extension::KeyUsage(usage))?,
+        of(false, &extension::ExtendedKeyUsage(extended))?,
+    ];
+    let names = general_names(emails, hosts)?;
+    if !names.is_empty() {
+        extensions.push(of(false, &extension::SubjectAltName(names))?);
+    }
+    Ok(extensions)
+}
+
+fn general_names(emails: &[String], hosts: &[String]) -> Result<Vec<GeneralName>, LabError> {
+    let mut names = Vec::new();
+    for address in emails {
+        names.push(GeneralName::Rfc822Name(Ia5String::new(address)?));
+    }
+    for host in hosts {
+        names.push(GeneralName::DnsName(Ia5String::new(host)?));
+    }
+    Ok(names)
+}
+
+fn uses(spki: &[u8], usage: Usage) -> (FlagSet<KeyUsages>, Vec<ObjectIdentifier>) {
+    let rsa = matches!(PublicKey::from_spki(spki), Ok(PublicKey::Rsa { .. }));
+    // RFC 8603 §5.4: one use for one certificate.
+    let bits: FlagSet<KeyUsages> = match usage {
+        Usage::Encrypt if rsa => KeyUsages::KeyEncipherment.into(),
+        Usage::Encrypt => KeyUsages::KeyAgreement.into(),
+        Usage::Sign | Usage::SignAndClient => {
+            KeyUsages::DigitalSignature | KeyUsages::NonRepudiation
+        }
+        Usage::Client | Usage::Server | Usage::ServerAndClient => {
+            KeyUsages::DigitalSignature.into()
+        }
+    };
+    let extended = match usage {
+        Usage::Client => vec![CLIENT],
+        Usage::Server => vec![SERVER],
+        Usage::ServerAndClient => vec![SERVER, CLIENT],
+        Usage::Encrypt | Usage::Sign => vec![EMAIL_PROTECTION],
+        Usage::SignAndClient => vec![EMAIL_PROTECTION, CLIENT],
+    };
+    (bits, extended)
 }
 
 /// A certificate before its signature.
@@ -403,7 +411,7 @@ impl Draft<'_> {
             *first = (*first & 0x3f) | 0x40;
         }
         let validity = tlv::sequence(&[&time_der(self.not_before), &time_der(self.not_after)]);
-        let extensions = extensions_der(&self.extensions);
+        let extensions = Extension::list_der(&self.extensions);
         let tbs = tlv::sequence(&[
             &tlv::element(tlv::CONTEXT_0, &[&tlv::integer(2)]),
             &tlv::element(tlv::INTEGER, &[&serial]),
@@ -501,22 +509,6 @@ fn comment() -> Result<Extension, LabError> {
         critical: false,
         value: Ia5String::new(COMMENT)?.to_der()?,
     })
-}
-
-fn extensions_der(extensions: &[Extension]) -> Vec<u8> {
-    let encoded: Vec<Vec<u8>> = extensions
-        .iter()
-        .map(|item| {
-            let critical: &[u8] = if item.critical {
-                &[0x01, 0x01, 0xff]
-            } else {
-                &[]
-            };
-            let value = tlv::element(tlv::OCTET_STRING, &[&item.value]);
-            tlv::sequence(&[&tlv::oid(&item.oid), critical, &value])
-        })
-        .collect();
-    tlv::sequence(&slices(&encoded))
 }
 
 fn signed_der(tbs: &[u8], scheme: &SignatureScheme, signature: &[u8]) -> Vec<u8> {

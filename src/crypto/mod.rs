@@ -2,7 +2,7 @@
 //!
 //! - Operations: [`algorithm`] (names), [`provider`] (the door), `aws_lc` and `rust_crypto`
 //!   (behind it).
-//! - Whose key: [`certificate`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`trust`],
+//! - Whose key: [`certificate`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`request`], [`trust`],
 //!   [`revocation`].
 //! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
 //!   (attributes of RFC 2634 and RFC 5035).
@@ -35,6 +35,7 @@ pub mod pbes2;
 pub mod pem;
 pub mod pkcs12;
 pub mod provider;
+pub mod request;
 pub mod revocation;
 pub mod rust_crypto;
 mod tlv;

@@ -97,28 +97,43 @@ pub fn read(file: &[u8], password: &str) -> Result<Vec<Identity>, Pkcs12Error> {
 /// One identity as a file: PBES2 with AES-256-CBC, and an HMAC-SHA-256 over all of it.
 /// Fails with [`CryptoError::Unsupported`] where the key does not leave its token.
 pub fn write(identity: &Identity, password: &str) -> Result<Vec<u8>, CryptoError> {
-    let key = identity.pkcs8_der().ok_or(CryptoError::Unsupported(
-        "exporting a key that is kept in a token",
-    ))?;
-    let own = identity.certificate();
-    let digest = provider::default().digest(Digest::Sha256, &[own.der()]);
-    // RFC 7292 §4.2: localKeyId joins the key with its certificate.
-    let key_id = tlv::element(tlv::OCTET_STRING, &[digest.get(..20).unwrap_or_default()]);
-    let attributes = tlv::element(
-        tlv::SET,
-        &[&tlv::sequence(&[
-            &tlv::oid(&LOCAL_KEY_ID),
-            &tlv::element(tlv::SET, &[&key_id]),
-        ])],
-    );
+    write_all(std::slice::from_ref(identity), password)
+}
 
-    let mut certificates = vec![certificate_bag(own, &attributes)];
-    certificates.extend(
-        identity
-            .chain()
-            .iter()
-            .map(|above| certificate_bag(above, &[])),
-    );
+/// As [`write`], with several identities in one file. A certificate stands in it once.
+pub fn write_all(identities: &[Identity], password: &str) -> Result<Vec<u8>, CryptoError> {
+    let mut certificates: Vec<Vec<u8>> = Vec::new();
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let mut written: Vec<&Certificate> = identities.iter().map(Identity::certificate).collect();
+    for identity in identities {
+        let key = identity.pkcs8_der().ok_or(CryptoError::Unsupported(
+            "exporting a key that is kept in a token",
+        ))?;
+        let own = identity.certificate();
+        let digest = provider::default().digest(Digest::Sha256, &[own.der()]);
+        // RFC 7292 §4.2: localKeyId joins the key with its certificate.
+        let key_id = tlv::element(tlv::OCTET_STRING, &[digest.get(..20).unwrap_or_default()]);
+        let attributes = tlv::element(
+            tlv::SET,
+            &[&tlv::sequence(&[
+                &tlv::oid(&LOCAL_KEY_ID),
+                &tlv::element(tlv::SET, &[&key_id]),
+            ])],
+        );
+        certificates.push(certificate_bag(own, &attributes));
+        for above in identity.chain() {
+            if !written.contains(&above) {
+                certificates.push(certificate_bag(above, &[]));
+                written.push(above);
+            }
+        }
+        let shrouded = pbes2::seal_pkcs8(key.as_bytes(), password)?;
+        keys.push(tlv::sequence(&[
+            &tlv::oid(&SHROUDED_BAG),
+            &tlv::element(tlv::CONTEXT_0, &[&shrouded]),
+            &attributes,
+        ]));
+    }
     let certificates: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
     let (algorithm, ciphertext) = pbes2::seal(&tlv::sequence(&certificates), password)?;
     // RFC 5652 §8: EncryptedData
@@ -130,12 +145,8 @@ pub fn write(identity: &Identity, password: &str) -> Result<Vec<u8>, CryptoError
             &tlv::element(0x80, &[&ciphertext]),
         ]),
     ]);
-    let shrouded = pbes2::seal_pkcs8(key.as_bytes(), password)?;
-    let keys = tlv::sequence(&[&tlv::sequence(&[
-        &tlv::oid(&SHROUDED_BAG),
-        &tlv::element(tlv::CONTEXT_0, &[&shrouded]),
-        &attributes,
-    ])]);
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let keys = tlv::sequence(&keys);
     let safe = tlv::sequence(&[&wrap(&ENCRYPTED_DATA, &encrypted), &wrap_data(&keys)]);
     let mac = integrity::make(&safe, password)?;
     Ok(tlv::sequence(&[&tlv::integer(3), &wrap_data(&safe), &mac]))

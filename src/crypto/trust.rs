@@ -6,6 +6,8 @@
 //! (as our fault, not the peer's, unless the rule says otherwise).
 //! Standards: RFC 5280 §6.1, §6.3, 9618, 8550 §4, 5914, 5937 (an anchor's own constraints count).
 
+use std::sync::Arc;
+
 use der::asn1::ObjectIdentifier;
 
 use super::certificate::Certificate;
@@ -20,11 +22,18 @@ mod peer_tests;
 mod policy;
 mod problem;
 mod process;
+mod remembered;
 mod search;
 mod status;
 mod suite;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod list_tests;
+#[cfg(test)]
+mod anchor_tests;
+#[cfg(test)]
+mod name_tests;
 mod usage;
 
 pub use anchor::Anchor;
@@ -32,6 +41,7 @@ pub use policy::PolicyRules;
 pub use problem::TrustProblem;
 pub use suite::Suite;
 
+use remembered::Remembered;
 use search::Search;
 
 /// What the certificate is about to be used for.
@@ -87,11 +97,15 @@ pub struct TrustStore {
     stale: StaleRule,
     suite: Suite,
     policies: PolicyRules,
+    remembered: Arc<Remembered>,
 }
 
-/// A validated path: the end entity first, the anchor last.
+/// A validated path: the end entity first, the anchor last. Clones share one copy.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Path {
+pub struct Path(Arc<Validated>);
+
+#[derive(Debug, Eq, PartialEq)]
+struct Validated {
     certificates: Vec<Certificate>,
     anchor: Anchor,
     policies: Vec<ObjectIdentifier>,
@@ -126,38 +140,43 @@ pub struct Attempt {
 impl Path {
     /// End entity first, the anchor's certificate last, if it has one.
     pub fn certificates(&self) -> &[Certificate] {
-        &self.certificates
+        &self.0.certificates
     }
 
     /// The certificate of the anchor under which the path was found good, if it has one.
     pub fn anchor(&self) -> Option<&Certificate> {
-        self.anchor.certificate()
+        self.0.anchor.certificate()
+    }
+
+    /// The anchor under which the path was found good.
+    pub fn trust_anchor(&self) -> &Anchor {
+        &self.0.anchor
     }
 
     /// The policies for which it is valid, in the anchor's words.
     pub fn policies(&self) -> &[ObjectIdentifier] {
-        &self.policies
+        &self.0.policies
     }
 
     /// What told the status of its certificates.
     pub fn evidence(&self) -> &[Evidence] {
-        &self.evidence
+        &self.0.evidence
     }
 
     /// The instant for which it was validated.
     pub fn at(&self) -> Timestamp {
-        self.at
+        self.0.at
     }
 
     /// The instants between which it stays good, if nothing new is learned.
     pub fn window(&self) -> (Timestamp, Timestamp) {
-        let certificates = || self.certificates.iter();
-        let told = || self.evidence.iter();
+        let certificates = || self.0.certificates.iter();
+        let told = || self.0.evidence.iter();
         let begin = certificates().map(Certificate::not_before);
         let begin = begin.chain(told().map(|one| one.this_update)).max();
         let end = certificates().map(Certificate::not_after);
         let end = end.chain(told().map(|one| one.until)).min();
-        (begin.unwrap_or(self.at), end.unwrap_or(self.at))
+        (begin.unwrap_or(self.0.at), end.unwrap_or(self.0.at))
     }
 }
 
@@ -197,6 +216,7 @@ impl TrustStore {
     #[must_use]
     pub fn with_revocation(mut self, check: RevocationCheck) -> Self {
         self.revocation = check;
+        self.remembered = Arc::default();
         self
     }
 
@@ -204,6 +224,7 @@ impl TrustStore {
     #[must_use]
     pub fn with_stale(mut self, rule: StaleRule) -> Self {
         self.stale = rule;
+        self.remembered = Arc::default();
         self
     }
 
@@ -211,6 +232,7 @@ impl TrustStore {
     #[must_use]
     pub fn with_suite(mut self, suite: Suite) -> Self {
         self.suite = suite;
+        self.remembered = Arc::default();
         self
     }
 
@@ -218,13 +240,28 @@ impl TrustStore {
     #[must_use]
     pub fn with_policies(mut self, rules: PolicyRules) -> Self {
         self.policies = rules;
+        self.remembered = Arc::default();
         self
+    }
+
+    /// The same store with other known authorities.
+    #[must_use]
+    pub fn with_intermediates(mut self, known: Vec<Certificate>) -> Self {
+        self.intermediates = known;
+        self.remembered = Arc::default();
+        self
+    }
+
+    /// The floor under algorithms and keys.
+    pub fn suite(&self) -> Suite {
+        self.suite
     }
 
     /// The same store with other CRLs (the old ones are dropped).
     #[must_use]
     pub fn with_lists(mut self, lists: Vec<RevocationList>) -> Self {
         self.lists = lists;
+        self.remembered = Arc::default();
         self
     }
 
@@ -235,6 +272,7 @@ impl TrustStore {
 
     /// Looks for a path from `certificate` to an anchor that is good for `purpose` at `at`.
     /// `extra` are certificates that came along with the message; they are believed in nothing.
+    /// A path that was found good is remembered as long as nothing in it begins or ends.
     pub fn validate(
         &self,
         certificate: &Certificate,
@@ -242,10 +280,15 @@ impl TrustStore {
         purpose: Purpose,
         at: Timestamp,
     ) -> Result<Path, TrustProblem> {
-        Search::new(self, extra, purpose, at).run(certificate)
+        if let Some(path) = self.remembered.recall(certificate, purpose, at) {
+            return Ok(path);
+        }
+        let path = Search::new(self, extra, purpose, at).run(certificate)?;
+        self.remembered.keep(certificate, purpose, &path);
+        Ok(path)
     }
 
-    /// As [`TrustStore::validate`], with every path that was looked at before and why it failed.
+    /// As [`TrustStore::validate`], from the beginning, with every path that was looked at before and why it failed.
     pub fn examine(
         &self,
         certificate: &Certificate,

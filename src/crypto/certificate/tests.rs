@@ -191,3 +191,22 @@ fn times_are_read_in_their_two_forms_only() {
         assert_eq!(read(tag, text), None, "{text}");
     }
 }
+
+#[test]
+fn a_signature_has_one_form() {
+    let now = "2026-11-21T08:30:00Z".parse().unwrap();
+    // The last bit of some signature is zero, so that one unused bit is good BER.
+    let (der, changed) = (0..64)
+        .find_map(|_| {
+            let root = crate::crypto::lab::Authority::new("Root", now).unwrap();
+            let der = root.certificate().der().to_vec();
+            let length = root.certificate().signature().len();
+            let mut changed = der.clone();
+            changed[der.len() - length - 1] = 1;
+            (der[der.len() - 1] & 1 == 0).then_some((der, changed))
+        })
+        .unwrap();
+    let signature = |der: &[u8]| Certificate::from_der(der).unwrap().signature().len();
+    assert!(signature(&der) > 0);
+    assert_eq!(signature(&changed), 0);
+}

@@ -38,6 +38,9 @@ pub(super) fn parse(der: &[u8]) -> Result<Parsed, RevocationListError> {
     let algorithm = outer.tlv_bytes().map_err(at("signature algorithm"))?;
     let signature = BitStringRef::decode(&mut outer).map_err(at("signature"))?;
     outer.finish().map_err(at("end"))?;
+    // All signatures known here are octets. Unused bits would give one signature a second form: what
+    // has them verifies with no key.
+    let whole = signature.as_bytes().unwrap_or_default();
 
     let content = sequence_of(tbs).map_err(at("signed part"))?;
     let mut inner = SliceReader::new(content).map_err(at("signed part"))?;
@@ -72,7 +75,7 @@ pub(super) fn parse(der: &[u8]) -> Result<Parsed, RevocationListError> {
         tbs: tbs.to_vec(),
         algorithm: AlgorithmIdentifierOwned::from_der(algorithm)
             .map_err(at("signature algorithm"))?,
-        signature: signature.raw_bytes().to_vec(),
+        signature: whole.to_vec(),
         issuer: issuer.to_vec(),
         issuers: vec![issuer_name],
         this_update,

@@ -76,18 +76,18 @@ impl Anchor {
         match der.first() {
             Some(&tlv::CONTEXT_2) => {
                 let inner = AnyRef::from_der(der).map_err(at("outer structure"))?;
-                Self::from_info(inner.value())
+                Self::from_info(inner.value(), der)
             }
             _ => match Certificate::from_der(der) {
                 Ok(certificate) => Ok(certificate.into()),
-                Err(error) => Self::from_info(der).map_err(|_| error),
+                Err(error) => Self::from_info(der, der).map_err(|_| error),
             },
         }
     }
 
     // RFC 5914 §2
-    fn from_info(der: &[u8]) -> Result<Self, CertificateError> {
-        let content = sequence_of(der).map_err(at("outer structure"))?;
+    fn from_info(info: &[u8], der: &[u8]) -> Result<Self, CertificateError> {
+        let content = sequence_of(info).map_err(at("outer structure"))?;
         let mut fields = SliceReader::new(content).map_err(at("outer structure"))?;
         if fields.peek_byte() == Some(tlv::INTEGER) {
             fields.tlv_bytes().map_err(at("version"))?;

@@ -6,9 +6,10 @@
 //! Standards: RFC 4158 §2.4, RFC 5280 §6.1.3 (a).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::anchor::Anchor;
-use super::{Attempt, Path, Purpose, TrustProblem, TrustStore, names};
+use super::{Attempt, Path, Purpose, TrustProblem, TrustStore, Validated, names};
 use crate::clock::Timestamp;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::provider;
@@ -155,13 +156,13 @@ impl<'a> Search<'a> {
         let mut certificates = below.to_vec();
         certificates.extend(anchor.certificate().cloned());
         match result {
-            Ok((policies, evidence)) => Some(Path {
+            Ok((policies, evidence)) => Some(Path(Arc::new(Validated {
                 certificates,
                 anchor: anchor.clone(),
                 policies,
                 evidence,
                 at: self.at,
-            }),
+            }))),
             Err(problem) => {
                 self.tried.push(Attempt {
                     certificates,
