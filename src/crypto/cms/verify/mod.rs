@@ -388,7 +388,10 @@ fn algorithms(
         .to_spki()
         .and_then(|algorithm| Digest::from_algorithm(&algorithm).ok());
     let Some(digest) = digest else {
-        problems.push(SignatureProblem::UnknownDigest(signer.digest_algorithm.oid));
+        problems.push(SignatureProblem::unverified(
+            signer.digest_algorithm.oid,
+            SignatureProblem::UnknownDigest,
+        ));
         return (None, None);
     };
     if digest == Digest::Sha1 {
@@ -399,8 +402,9 @@ fn algorithms(
         .to_spki()
         .and_then(|algorithm| SignatureScheme::from_cms(&algorithm, digest).ok());
     if scheme.is_none() {
-        problems.push(SignatureProblem::UnknownScheme(
+        problems.push(SignatureProblem::unverified(
             signer.signature_algorithm.oid,
+            SignatureProblem::UnknownScheme,
         ));
     }
     (Some(digest), scheme)

@@ -52,6 +52,9 @@ pub enum SignatureProblem {
     /// More or deeper countersignatures than the limit; those beyond it were not looked at.
     #[error("more countersignatures than the limit")]
     TooManyCountersignatures,
+    /// An algorithm that is known, old, and not verified here.
+    #[error("{0} is not accepted")]
+    NotAccepted(&'static str),
     /// The digest algorithm is not one that we know.
     #[error("digest algorithm {0} is unknown")]
     UnknownDigest(ObjectIdentifier),
@@ -69,7 +72,33 @@ pub enum SignatureProblem {
     WithoutSignedAttributes,
 }
 
+/// Algorithms that are refused by their names.
+const OLD: [(ObjectIdentifier, &str); 6] = [
+    (ObjectIdentifier::new_unwrap("1.2.840.10040.4.1"), "DSA"),
+    (
+        ObjectIdentifier::new_unwrap("1.2.840.10040.4.3"),
+        "DSA with SHA-1",
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.2"),
+        "DSA with SHA-256",
+    ),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.2.2"), "MD2"),
+    (ObjectIdentifier::new_unwrap("1.2.840.113549.2.5"), "MD5"),
+    (
+        ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.4"),
+        "RSA with MD5",
+    ),
+];
+
 impl SignatureProblem {
+    /// What is to be said of an algorithm that is not verified here: its name, if it has one.
+    pub(super) fn unverified(oid: ObjectIdentifier, unknown: fn(ObjectIdentifier) -> Self) -> Self {
+        OLD.iter()
+            .find(|(old, _)| *old == oid)
+            .map_or_else(|| unknown(oid), |(_, name)| Self::NotAccepted(name))
+    }
+
     /// Whether the signature is not good with this problem. The others are weaknesses, on which a
     /// policy decides.
     pub fn breaks(&self) -> bool {
