@@ -176,16 +176,12 @@ fn every_signature(facts: &Facts) -> Result<(), Stop> {
 
 /// The signers of one layer do not contradict each other. Their labels are for `labels`.
 fn consistent(signed: &SignedFacts, layer: usize) -> Result<(), Refusal> {
-    let reports: Vec<_> = signed
-        .signers
-        .iter()
-        .map(|signer| signer.report.clone())
-        .collect();
+    let reports = || signed.signers.iter().map(|signer| &signer.report);
     // RFC 5652 §5.6: a good signature says of what type its content is
-    let Some(content_type) = reports.iter().find_map(SignerReport::content_type) else {
+    let Some(content_type) = reports().find_map(SignerReport::content_type) else {
         return Ok(());
     };
-    let grounds: Vec<Ground> = inconsistencies(&content_type, &reports)
+    let grounds: Vec<Ground> = inconsistencies(&content_type, reports())
         .into_iter()
         .filter(|found| *found != Inconsistency::Differs(SECURITY_LABEL))
         .map(|found| Ground::new("signature.consistency", format!("layer {layer}: {found}")))

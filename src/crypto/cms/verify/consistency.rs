@@ -31,11 +31,14 @@ pub enum Inconsistency {
 }
 
 /// Everything that does not go together in a layer with content of this type.
-pub fn inconsistencies(
+pub fn inconsistencies<'a>(
     content_type: &ObjectIdentifier,
-    reports: &[SignerReport],
+    reports: impl IntoIterator<Item = &'a SignerReport>,
 ) -> Vec<Inconsistency> {
-    let good: Vec<&SignerReport> = reports.iter().filter(|report| report.is_good()).collect();
+    let good: Vec<&SignerReport> = reports
+        .into_iter()
+        .filter(|report| report.is_good())
+        .collect();
     let mut found = Vec::new();
     // RFC 2634 §3.1.1, §4.1; RFC 3183 §3.1.2: in every SignerInfo alike, or in none.
     for oid in [

@@ -169,6 +169,64 @@ fn missing_repeated_and_several_values_break_the_signature() {
 }
 
 #[test]
+fn known_attributes_that_cannot_be_read_break_the_signature() {
+    let identity = identity("Alice");
+    let junk = |oid| AttributeDer::from_value(oid, &[0x30, 3, 2, 1, 7]);
+    for oid in [
+        ess::RECEIPT_REQUEST,
+        ess::ML_EXPANSION_HISTORY,
+        ess::CONTENT_HINTS,
+        ess::CONTENT_IDENTIFIER,
+        ess::EQUIVALENT_LABELS,
+        ess::CONTENT_REFERENCE,
+        ess::SIGNATURE_TYPE,
+        ess::SMIME_CAPABILITIES,
+        ess::ENCRYPTION_KEY_PREFERENCE,
+    ] {
+        assert_eq!(
+            problems(&identity, with(&[junk(oid)])),
+            [SignatureProblem::Malformed(oid)]
+        );
+    }
+    // One that nobody here knows says nothing.
+    let unknown = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.7");
+    assert_eq!(problems(&identity, with(&[junk(unknown)])), []);
+}
+
+#[test]
+fn what_a_signer_says_is_read_back() {
+    let identity = identity("Alice");
+    let hints = ess::ContentHints {
+        description: Some("the annex".into()),
+        content_type: oid::RECEIPT,
+    };
+    let reference = ess::ContentReference {
+        content_type: oid::DATA,
+        content_identifier: b"id".to_vec(),
+        originator_signature: vec![1, 2],
+    };
+    let preference = ess::EncryptionKeyPreference::of(identity.certificate());
+    let said = with(&[
+        hints.attribute(),
+        reference.attribute(),
+        ess::content_identifier(b"mine"),
+        ess::smime_capabilities(&ess::own_capabilities()),
+        preference.attribute(),
+    ]);
+    let report = report(&identity, &signer_info(&identity, said, 1, sorted));
+    assert_eq!(report.problems, []);
+    assert_eq!(report.content_type(), Some(oid::DATA));
+    assert_eq!(report.content_hints(), Some(hints));
+    assert_eq!(report.content_reference(), Some(reference));
+    assert_eq!(report.content_identifier(), Some(b"mine".to_vec()));
+    assert_eq!(report.capabilities(), Some(ess::own_capabilities()));
+    assert!(preference.matches(identity.certificate()));
+    assert_eq!(report.encryption_key_preference(), Some(preference));
+    assert_eq!(report.receipt_request(), None);
+    assert_eq!(report.mail_list_history(), None);
+}
+
+#[test]
 fn protected_algorithms_must_be_those_used() {
     let identity = identity("Alice");
     let protection = |digest: Vec<u8>, mut signature: Vec<u8>| {
