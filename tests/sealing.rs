@@ -546,3 +546,28 @@ fn a_receipt_is_made_once_it_is_owed_and_proves_one_message_alone() {
     let err = bench.no(&make);
     assert!(err.contains("asks for a receipt"), "{err}");
 }
+
+#[test]
+fn layers_inside_may_be_binary_and_are_then_smaller() {
+    let bench = Bench::new();
+    bench.put(
+        "letter.eml",
+        format!("{LETTER}{}", "More text of the letter.\r\n".repeat(4_000)),
+    );
+    for profile in ["enveloped", "triple-wrap"] {
+        bench.seal("base64.eml", &format!("--profile {profile} {KEYS}"));
+        bench.seal(
+            "binary.eml",
+            &format!("--profile {profile} {KEYS} --inner-encoding binary"),
+        );
+        let (small, large) = (bench.read("binary.eml"), bench.read("base64.eml"));
+        assert!(small.len() * 10 < large.len() * 8, "{profile}");
+        // Outside it is text, as every relay takes it.
+        assert!(small.is_ascii(), "{profile}");
+        let (code, view) = bench.inspect("binary.eml", "--key bob.pem");
+        assert_eq!(code, 0, "{profile}: {}", view["weaknesses"]);
+        bench.damage("binary.eml", "damaged.eml");
+        let open = ["open", "damaged.eml", "--key", "bob.pem", "--out", "no.eml"];
+        assert_ne!(bench.run(&open).0, 0, "{profile}");
+    }
+}

@@ -20,6 +20,7 @@ use crate::label::validity::{self, Mode as Occasion};
 use crate::label::{Policies, detect, ess as ess_label};
 use crate::message::address::Address;
 use crate::message::header::{Headers, Limits};
+use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
 use crate::seal::layers::LayerError;
 use crate::seal::protect::LegacyDisplay;
@@ -87,6 +88,9 @@ pub(super) struct Seal {
     /// The content cipher of the envelope; aes-256-cbc for enveloped, else aes-256-gcm
     #[arg(long, value_enum)]
     content_cipher: Option<Cipher>,
+    /// How the layers inside the outermost are encoded; not every program takes binary
+    #[arg(long, value_enum, default_value_t)]
+    inner_encoding: Inner,
     /// Sign as of this time, such as 2026-11-21T12:00:00Z
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -130,6 +134,13 @@ enum Outside {
     None,
     /// As baseline; names of people and time zone left out
     Shy,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Inner {
+    #[default]
+    Base64,
+    Binary,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -212,6 +223,10 @@ pub(super) fn run(seal: &Seal) -> Result<Answer, Trouble> {
             LegacyDisplay::Written
         } else {
             LegacyDisplay::Without
+        },
+        transfer: match seal.inner_encoding {
+            Inner::Base64 => Transfer::Base64,
+            Inner::Binary => Transfer::Binary,
         },
         at,
     };

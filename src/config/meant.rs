@@ -15,6 +15,7 @@ use crate::label::marked::Markings;
 use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Policy};
 use crate::message::Precedence;
 use crate::message::address::Address;
+use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
 use crate::store::{self, Assurance, StoreKey};
 
@@ -210,6 +211,8 @@ pub enum SealProfile {
         header_protection: Dialect,
         /// What of them stands outside.
         confidentiality: Confidentiality,
+        /// How the layers inside the outermost are encoded.
+        inner_encoding: Transfer,
     },
 }
 

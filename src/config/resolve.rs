@@ -482,6 +482,7 @@ impl Place<'_> {
                     relay_label: Box::new(relay_label),
                     header_protection: seal.header_protection,
                     confidentiality: seal.header_confidentiality,
+                    inner_encoding: seal.inner_encoding,
                 })
             }
         }

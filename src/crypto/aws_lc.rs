@@ -184,17 +184,17 @@ impl Provider for AwsLc {
         Ok(Secret::new(key.to_vec()))
     }
 
-    fn cbc_encrypt(
+    fn cbc_encrypt_owned(
         &self,
         cipher: ContentCipher,
         key: &[u8],
         iv: &[u8],
-        plaintext: &[u8],
+        plaintext: Vec<u8>,
     ) -> Result<Vec<u8>, CryptoError> {
         let key = PaddedBlockEncryptingKey::cbc_pkcs7(cbc_key(cipher, key)?).map_err(failed)?;
         let iv = cbc_iv(iv)?;
-        let mut out = Vec::with_capacity(plaintext.len().saturating_add(16));
-        out.extend_from_slice(plaintext);
+        let mut out = plaintext;
+        out.reserve_exact(16);
         key.less_safe_encrypt(&mut out, EncryptionContext::Iv128(iv.into()))
             .map_err(failed)?;
         Ok(out)
@@ -215,18 +215,18 @@ impl Provider for AwsLc {
         Ok(out)
     }
 
-    fn gcm_seal(
+    fn gcm_seal_owned(
         &self,
         cipher: ContentCipher,
         key: &[u8],
         nonce: &[u8],
         associated: &[u8],
-        plaintext: &[u8],
+        plaintext: Vec<u8>,
     ) -> Result<GcmSealed, CryptoError> {
         let key = LessSafeKey::new(gcm_key(cipher, key)?);
         let nonce = Nonce::try_assume_unique_for_key(nonce)
             .map_err(|_| CryptoError::BadKey("a nonce has 12 octets"))?;
-        let mut ciphertext = plaintext.to_vec();
+        let mut ciphertext = plaintext;
         let tag = key
             .seal_in_place_separate_tag(nonce, Aad::from(associated), &mut ciphertext)
             .map_err(failed)?;

@@ -120,6 +120,20 @@ pub trait Provider: Send + Sync {
         key: &[u8],
         iv: &[u8],
         plaintext: &[u8],
+    ) -> Result<Vec<u8>, CryptoError> {
+        // The padding has at most one block: the copy has room for it.
+        let mut copy = Vec::with_capacity(plaintext.len().saturating_add(16));
+        copy.extend_from_slice(plaintext);
+        self.cbc_encrypt_owned(cipher, key, iv, copy)
+    }
+
+    /// As [`Provider::cbc_encrypt`], in the vector of the plaintext.
+    fn cbc_encrypt_owned(
+        &self,
+        cipher: ContentCipher,
+        key: &[u8],
+        iv: &[u8],
+        plaintext: Vec<u8>,
     ) -> Result<Vec<u8>, CryptoError>;
 
     /// Decrypts whole blocks; what padding there is stays on.
@@ -153,6 +167,18 @@ pub trait Provider: Send + Sync {
         nonce: &[u8],
         associated: &[u8],
         plaintext: &[u8],
+    ) -> Result<GcmSealed, CryptoError> {
+        self.gcm_seal_owned(cipher, key, nonce, associated, plaintext.to_vec())
+    }
+
+    /// As [`Provider::gcm_seal`], in the vector of the plaintext.
+    fn gcm_seal_owned(
+        &self,
+        cipher: ContentCipher,
+        key: &[u8],
+        nonce: &[u8],
+        associated: &[u8],
+        plaintext: Vec<u8>,
     ) -> Result<GcmSealed, CryptoError>;
 
     /// Opens; the tag has 16 octets. Nothing is released before the tag is right.

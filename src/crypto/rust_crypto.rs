@@ -227,19 +227,20 @@ impl Provider for RustCrypto {
         Ok(Secret::new(key))
     }
 
-    fn cbc_encrypt(
+    fn cbc_encrypt_owned(
         &self,
         cipher: ContentCipher,
         key: &[u8],
         iv: &[u8],
-        plaintext: &[u8],
+        plaintext: Vec<u8>,
     ) -> Result<Vec<u8>, CryptoError> {
         check_cbc(cipher, key, iv)?;
         // RFC 5652 §6.3
         let count = 16usize.saturating_sub(plaintext.len() & 15);
-        let mut out = plaintext.to_vec();
+        let mut out = plaintext;
         let octet = u8::try_from(count).map_err(failed)?;
-        out.resize(plaintext.len().saturating_add(count), octet);
+        out.reserve_exact(count);
+        out.resize(out.len().saturating_add(count), octet);
         with_aes!(cipher.key_length(), Aes => encrypt_blocks::<Aes>(key, iv, &mut out)?);
         Ok(out)
     }
@@ -257,19 +258,19 @@ impl Provider for RustCrypto {
         Ok(out)
     }
 
-    fn gcm_seal(
+    fn gcm_seal_owned(
         &self,
         cipher: ContentCipher,
         key: &[u8],
         nonce: &[u8],
         associated: &[u8],
-        plaintext: &[u8],
+        plaintext: Vec<u8>,
     ) -> Result<GcmSealed, CryptoError> {
         check_gcm(cipher, key)?;
         let nonce: [u8; 12] = nonce
             .try_into()
             .map_err(|_| CryptoError::BadKey("a nonce has 12 octets"))?;
-        let mut ciphertext = plaintext.to_vec();
+        let mut ciphertext = plaintext;
         let tag: [u8; 16] = with_aes!(cipher.key_length(), Aes => {
             AesGcm::<Aes, U12, U16>::new_from_slice(key)
                 .map_err(failed)?

@@ -17,7 +17,7 @@ use super::header::{HeaderError, HeaderProblem, Headers};
 mod decode;
 mod write;
 
-pub use write::{base64_lines, multipart_signed, pkcs7_mime};
+pub use write::{Transfer, base64_lines, multipart_signed, pkcs7_mime, pkcs7_mime_in_place};
 
 /// One entity: a message, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::sign::Signer;
 use crate::message::header::{Headers, Limits, Writer};
+use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
 
 /// Which layers.
@@ -47,6 +48,8 @@ pub struct Order<'a> {
     pub confidentiality: Confidentiality,
     /// Whether old programs get to see what is hidden.
     pub legacy_display: LegacyDisplay,
+    /// How the layers inside the outermost are encoded.
+    pub transfer: Transfer,
     /// When.
     pub at: Timestamp,
 }
@@ -109,26 +112,27 @@ pub fn composed(order: Order<'_>, message: &[u8]) -> Result<Vec<u8>, LayerError>
     };
     let layered = match profile {
         Profile::ClearSigned => layers::clear_signed(&entity, &signers, at)?,
-        Profile::OpaqueSigned => layers::opaque_signed(&entity, &signers, at)?,
-        Profile::Enveloped if signers.is_empty() => layers::enveloped(&entity, recipients, cipher)?,
+        Profile::OpaqueSigned => layers::opaque_signed(entity, &signers, at, Transfer::Base64)?,
+        Profile::Enveloped if signers.is_empty() => {
+            layers::enveloped(entity, recipients, cipher, Transfer::Base64)?
+        }
         Profile::Enveloped => {
-            let signed = layers::opaque_signed(&entity, &signers, at)?;
-            layers::enveloped(&signed, recipients, cipher)?
+            let signed = layers::opaque_signed(entity, &signers, at, order.transfer)?;
+            layers::enveloped(signed, recipients, cipher, Transfer::Base64)?
         }
         Profile::TripleWrap => layers::triple_wrapped(
-            &entity,
+            entity,
             &Wrapping {
                 inner: &signers,
                 recipients,
                 cipher,
                 outer: &outer,
                 at,
+                transfer: order.transfer,
             },
         )?,
     };
     let mut head = protect::writer(&outside)?;
     head.field("MIME-Version", "1.0")?;
-    let mut message = head.finish();
-    message.extend_from_slice(&layered);
-    Ok(message)
+    Ok(layers::under(head, layered))
 }

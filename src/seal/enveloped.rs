@@ -8,6 +8,7 @@ use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::decision::{Reason, Refusal, Stop};
 use crate::message::header::Writer;
+use crate::message::mime::Transfer;
 use crate::message::protection::Confidentiality;
 use crate::review::Released;
 
@@ -23,22 +24,19 @@ pub(super) fn seal(
     let opened = released.cleared().opened();
     let certificates = certificates(config, route)?;
     let facts = opened.facts();
-    let entity;
     let content = match facts.inside_envelope() {
-        Some(piece) => piece.bytes(),
+        Some(piece) => piece.bytes().to_vec(),
         None => {
-            entity = protect::entity(opened.received().bytes(), Writer::new(), None)
-                .map_err(not_made)?;
-            &entity
+            protect::entity(opened.received().bytes(), Writer::new(), None).map_err(not_made)?
         }
     };
-    let layered = layers::enveloped(content, &certificates, cipher).map_err(not_made)?;
+    let layered =
+        layers::enveloped(content, &certificates, cipher, Transfer::Base64).map_err(not_made)?;
     // What stands outside was already reduced if the message came encrypted; else it is now.
     let carried = fields::carried(&facts.outer, released);
     let outside = Confidentiality::Baseline.outside_all(&carried);
-    let mut message = fields::outer(config, at, opened.received(), &outside)?.finish();
-    message.extend_from_slice(&layered);
-    Ok(message)
+    let head = fields::outer(config, at, opened.received(), &outside)?;
+    Ok(layers::under(head, layered))
 }
 
 /// The certificate of every recipient; one without certificate stops the message.

@@ -1,7 +1,7 @@
 //! The layers themselves, one around the other: what the line, the commands and the tests make.
 //!
 //! Duty: MIME entity in, MIME entity out, with one signed or encrypted layer more.
-//! Promises: the entity inside stays octet for octet; every layer is a MIME entity of its own (RFC
+//! Promises: large content is not copied from layer to layer; the entity inside stays octet for octet; every layer is a MIME entity of its own (RFC
 //! 8551 section 3), so that any other program can take it off.
 //! Refuses: no signer, no recipient, an entity with lines that do not end with CRLF.
 //! Standards: RFC 8551 sections 3.1, 3.3, 3.5; RFC 2634 section 1.1.2.
@@ -12,8 +12,10 @@ use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::envelope::{self, EnvelopeError};
 use crate::crypto::cms::oid;
 use crate::crypto::cms::sign::{self, Form, SignError, SignOrder, Signer};
-use crate::message::header::{HeaderError, WriteError};
-use crate::message::mime::{MimeError, multipart_signed, pkcs7_mime};
+use crate::message::header::{HeaderError, WriteError, Writer};
+use crate::message::mime::{
+    MimeError, Transfer, multipart_signed, pkcs7_mime, pkcs7_mime_in_place,
+};
 
 /// Why a layer cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +49,7 @@ pub fn clear_signed(
     signers: &[Signer<'_>],
     at: Timestamp,
 ) -> Result<Vec<u8>, LayerError> {
-    let signature = signed(entity, Form::Detached, signers, at)?;
+    let signature = sign::sign(&order(entity, Form::Detached, signers, at))?;
     // RFC 8551 §3.5.3.2: every digest once, in the order of the signers
     let mut names: Vec<&str> = Vec::new();
     for signer in signers {
@@ -59,31 +61,42 @@ pub fn clear_signed(
     Ok(multipart_signed(entity, &names.join(","), &signature)?)
 }
 
-/// SignedData around `entity`, as application/pkcs7-mime.
+/// SignedData around `entity`, as application/pkcs7-mime, in the vector of `entity`.
 ///
 /// # Errors
 /// When a key does not sign.
 pub fn opaque_signed(
-    entity: &[u8],
+    entity: Vec<u8>,
     signers: &[Signer<'_>],
     at: Timestamp,
+    transfer: Transfer,
 ) -> Result<Vec<u8>, LayerError> {
-    let cms = signed(entity, Form::Attached, signers, at)?;
-    Ok(pkcs7_mime("signed-data", &cms)?)
+    let frame = sign::frame(&order(&entity, Form::Attached, signers, at))?;
+    let cms = frame.around(entity);
+    Ok(pkcs7_mime_in_place("signed-data", cms, transfer)?)
 }
 
-/// An envelope around `entity`, as application/pkcs7-mime: EnvelopedData for a CBC cipher,
-/// AuthEnvelopedData for a GCM cipher.
+/// An envelope around `entity`, as application/pkcs7-mime, in the vector of `entity`: EnvelopedData
+/// for a CBC cipher, AuthEnvelopedData for a GCM cipher.
 ///
 /// # Errors
 /// When a recipient cannot be encrypted for, or there is none.
 pub fn enveloped(
-    entity: &[u8],
+    entity: Vec<u8>,
     recipients: &[Certificate],
     cipher: ContentCipher,
+    transfer: Transfer,
 ) -> Result<Vec<u8>, LayerError> {
-    let cms = envelope::envelope(entity, recipients, cipher)?;
-    Ok(pkcs7_mime(smime_type(cipher), &cms)?)
+    let cms = envelope::envelope_in_place(entity, recipients, cipher)?;
+    Ok(pkcs7_mime_in_place(smime_type(cipher), cms, transfer)?)
+}
+
+/// `entity` under a header section: a whole message, in the vector of `entity`.
+pub fn under(head: Writer, mut entity: Vec<u8>) -> Vec<u8> {
+    let head = head.finish();
+    entity.reserve_exact(head.len());
+    entity.splice(0..0, head);
+    entity
 }
 
 /// What the three layers of a triple wrap are made with.
@@ -99,6 +112,8 @@ pub struct Wrapping<'a> {
     pub outer: &'a [Signer<'a>],
     /// When.
     pub at: Timestamp,
+    /// How the layers inside the outermost are encoded.
+    pub transfer: Transfer,
 }
 
 // RFC 2634 §2.4 step 8, RFC 8551 §3.2.2
@@ -109,38 +124,37 @@ pub struct Wrapping<'a> {
 pub fn receipt(fields: &[(String, String)], cms: &[u8]) -> Result<Vec<u8>, LayerError> {
     let mut head = super::protect::writer(fields)?;
     head.field("MIME-Version", "1.0")?;
-    let mut message = head.finish();
-    message.extend_from_slice(&pkcs7_mime("signed-receipt", cms)?);
-    Ok(message)
+    Ok(under(head, pkcs7_mime("signed-receipt", cms)?))
 }
 
 // RFC 2634 §1.1.2
-/// The three layers around `payload`: signed, encrypted, signed again.
+/// The three layers around `payload`: signed, encrypted, signed again; in the vector of `payload`.
 ///
 /// # Errors
 /// As [`opaque_signed`] and [`enveloped`].
-pub fn triple_wrapped(payload: &[u8], wrapping: &Wrapping<'_>) -> Result<Vec<u8>, LayerError> {
-    let inner = opaque_signed(payload, wrapping.inner, wrapping.at)?;
+pub fn triple_wrapped(payload: Vec<u8>, wrapping: &Wrapping<'_>) -> Result<Vec<u8>, LayerError> {
+    let Wrapping { at, transfer, .. } = *wrapping;
+    let inner = opaque_signed(payload, wrapping.inner, at, transfer)?;
     // RFC 8551 §3.3: what is inside the envelope is a whole MIME entity
-    let sealed = enveloped(&inner, wrapping.recipients, wrapping.cipher)?;
+    let sealed = enveloped(inner, wrapping.recipients, wrapping.cipher, transfer)?;
     // RFC 2634 §1.1.2 step 7: the outer signature covers the MIME header fields of the envelope too
-    opaque_signed(&sealed, wrapping.outer, wrapping.at)
+    opaque_signed(sealed, wrapping.outer, at, Transfer::Base64)
 }
 
-fn signed(
-    content: &[u8],
+fn order<'a>(
+    content: &'a [u8],
     form: Form,
-    signers: &[Signer<'_>],
+    signers: &'a [Signer<'a>],
     at: Timestamp,
-) -> Result<Vec<u8>, LayerError> {
-    Ok(sign::sign(&SignOrder {
+) -> SignOrder<'a> {
+    SignOrder {
         content,
         content_type: oid::DATA,
         form,
         signers,
         signing_time: at,
         extra_certificates: &[],
-    })?)
+    }
 }
 
 // RFC 8551 §3.2.2

@@ -60,6 +60,7 @@ fn seal_for(
             relay_label,
             header_protection,
             confidentiality,
+            inner_encoding,
         } => triple_wrap::seal(
             config,
             at,
@@ -71,6 +72,7 @@ fn seal_for(
                 relay_label,
                 dialect: *header_protection,
                 confidentiality: *confidentiality,
+                transfer: *inner_encoding,
             },
         )?,
     };

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::Sealed;
 use super::triple_wrap::{self, Asked};
+use super::{Sealed, layers};
 use crate::clock::{Timestamp, rfc5322_date};
 use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Stop};
@@ -61,6 +61,7 @@ pub fn own(
             relay_label,
             header_protection,
             confidentiality,
+            inner_encoding,
         } => {
             // RFC 8550 §3: From is an address in the certificate of the domain signature
             let signer = config.keys.sign.certificate().emails().into_iter().next();
@@ -80,11 +81,10 @@ pub fn own(
                     relay_label,
                     dialect: *header_protection,
                     confidentiality: *confidentiality,
+                    transfer: *inner_encoding,
                 },
             )?;
-            let mut sealed = writer(&outside)?.finish();
-            sealed.extend_from_slice(&layered);
-            sealed
+            layers::under(writer(&outside)?, layered)
         }
     };
     Ok(Some(Sealed {

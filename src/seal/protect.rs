@@ -102,10 +102,10 @@ fn wrapped(message: &[u8], inside: &[(String, String)]) -> Result<Vec<u8>, Layer
     let mut head = Writer::new();
     // Says that this is no message that somebody forwards: without it the two look alike.
     head.field("Content-Type", "message/rfc822; forwarded=no")?;
-    let mut out = head.with_body(b"");
     let mut inner = writer(inside)?;
     inner.field("MIME-Version", "1.0")?;
-    out.extend_from_slice(&entity(message, inner, None)?);
+    let mut out = entity(message, inner, None)?;
+    out.splice(0..0, head.with_body(b""));
     Ok(out)
 }
 
@@ -163,6 +163,7 @@ pub(super) fn entity(
         .and_then(|payload| payload.element)
         .filter(|_| takes_element(&headers));
     let mut entity = head.finish();
+    entity.reserve_exact(message.len().saturating_add(1024));
     let mut typed = false;
     for field in headers.fields() {
         let name = field.name().to_ascii_lowercase();

@@ -24,6 +24,7 @@ use crate::crypto::cms::sign::Signer;
 use crate::crypto::ess;
 use crate::decision::Stop;
 use crate::label::{self, Label};
+use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect, Fields};
 use crate::open::Piece;
 use crate::review::Released;
@@ -40,6 +41,8 @@ pub(super) struct Asked<'a> {
     pub(super) dialect: Dialect,
     /// What of them stands outside.
     pub(super) confidentiality: Confidentiality,
+    /// How the layers inside the outermost are encoded.
+    pub(super) transfer: Transfer,
 }
 
 /// Wraps a released message for the far domain.
@@ -65,9 +68,8 @@ pub(super) fn seal(
         .map_or(&received.bytes()[..], Piece::bytes);
     let outside = asked.confidentiality.outside_all(&inside);
     let layered = wrap(config, at, carried, (&inside, &outside), far_label, asked)?;
-    let mut message = fields::outer(config, at, received, &outside)?.finish();
-    message.extend_from_slice(&layered);
-    Ok(message)
+    let head = fields::outer(config, at, received, &outside)?;
+    Ok(layers::under(head, layered))
 }
 
 /// The three layers around what `message` carries, with these fields inside and outside.
@@ -94,13 +96,14 @@ pub(super) fn wrap(
     let mut inner = as_domain(label)?;
     inner.extend(protected.attribute);
     layers::triple_wrapped(
-        &protected.entity,
+        protected.entity,
         &Wrapping {
             inner: &[signer(inner)],
             recipients: std::slice::from_ref(asked.far),
             cipher: asked.cipher,
             outer: &[signer(as_domain(asked.relay_label)?)],
             at,
+            transfer: asked.transfer,
         },
     )
     .map_err(not_made)

@@ -14,4 +14,4 @@ mod write;
 
 pub use read::{Element, Limits, Reader, to_der};
 pub use tag::{BerError, BerErrorKind, Tag};
-pub use write::{Node, set_of};
+pub use write::{Frame, Node, set_of};

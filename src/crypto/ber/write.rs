@@ -22,6 +22,25 @@ enum Shape<'a> {
     Constructed(Tag, Vec<Node<'a>>, usize),
 }
 
+/// An element without the contents in its middle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Everything before the contents.
+    pub before: Vec<u8>,
+    /// Everything after them.
+    pub after: Vec<u8>,
+}
+
+impl Frame {
+    /// The whole element, in the vector of its contents.
+    pub fn around(self, mut content: Vec<u8>) -> Vec<u8> {
+        content.reserve_exact(self.before.len().saturating_add(self.after.len()));
+        content.splice(0..0, self.before);
+        content.extend_from_slice(&self.after);
+        content
+    }
+}
+
 impl<'a> Node<'a> {
     /// Octets that are complete elements already; written as they are.
     pub fn encoded(octets: &'a [u8]) -> Self {
@@ -115,6 +134,34 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// What stands before and after `content`, which is the very slice that one element of this
+    /// borrows: so that large contents need not be copied between the two.
+    pub fn frame(&self, content: &[u8]) -> Frame {
+        let mut out = Vec::with_capacity(self.size().saturating_sub(content.len()));
+        let mut at = None;
+        self.write_around(content, &mut out, &mut at);
+        let after = out.split_off(at.unwrap_or(out.len()));
+        Frame { before: out, after }
+    }
+
+    fn write_around(&self, content: &[u8], out: &mut Vec<u8>, at: &mut Option<usize>) {
+        match &self.0 {
+            Shape::Primitive(tag, contents)
+                if at.is_none() && std::ptr::eq(contents.as_ref(), content) =>
+            {
+                write_header(*tag, contents.len(), out);
+                *at = Some(out.len());
+            }
+            Shape::Constructed(tag, children, length) => {
+                write_header(*tag, *length, out);
+                for child in children {
+                    child.write_around(content, out, at);
+                }
+            }
+            Shape::Encoded(_) | Shape::Primitive(_, _) => self.write(out),
+        }
+    }
+
     /// The element in a vector of exactly its size.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size());
@@ -181,6 +228,20 @@ fn length_bytes(length: usize) -> impl Iterator<Item = u8> {
 mod tests {
     use super::super::{Limits, Reader};
     use super::*;
+
+    #[test]
+    fn a_frame_is_all_but_the_contents() {
+        let content = vec![7; 300];
+        let node = Node::sequence(vec![
+            Node::unsigned(1),
+            Node::explicit(0, Node::octet_string(&content[..])),
+            Node::octet_string(vec![7; 300]),
+        ]);
+        let whole = node.to_vec();
+        let frame = node.frame(&content);
+        assert_eq!(frame.before.len() + frame.after.len() + 300, whole.len());
+        assert_eq!(frame.around(content.clone()), whole);
+    }
 
     #[test]
     fn lengths_are_minimal_and_sizes_right() {

@@ -160,6 +160,34 @@ pub fn seal_with(
     order: &EnvelopeOrder<'_>,
     settings: &EnvelopeSettings<'_>,
 ) -> Result<Vec<u8>, EnvelopeError> {
+    made(order, settings, order.content.to_vec())
+}
+
+/// Encrypts MIME for these recipients in the vector that it is in: for large content.
+///
+/// # Errors
+/// As [`envelope`].
+pub fn envelope_in_place(
+    content: Vec<u8>,
+    recipients: &[Certificate],
+    cipher: ContentCipher,
+) -> Result<Vec<u8>, EnvelopeError> {
+    let order = EnvelopeOrder {
+        content: &[],
+        content_type: oid::DATA,
+        recipients,
+        cipher,
+        authenticated: &[],
+    };
+    made(&order, &EnvelopeSettings::default(), content)
+}
+
+/// The layer around `content`, whatever content the order has.
+fn made(
+    order: &EnvelopeOrder<'_>,
+    settings: &EnvelopeSettings<'_>,
+    content: Vec<u8>,
+) -> Result<Vec<u8>, EnvelopeError> {
     if order.recipients.is_empty() {
         return Err(EnvelopeError::NoRecipient);
     }
@@ -197,8 +225,8 @@ pub fn seal_with(
         recipients,
     };
     match order.cipher.mode() {
-        Mode::Cbc => enveloped(layer),
-        Mode::Gcm => auth_enveloped(layer),
+        Mode::Cbc => enveloped(layer, content),
+        Mode::Gcm => auth_enveloped(layer, content),
     }
 }
 
@@ -225,18 +253,18 @@ fn cipher_algorithm(cipher: ContentCipher, start: &[u8]) -> Vec<u8> {
     Node::sequence(vec![Node::oid(&cipher.oid()), parameters]).to_vec()
 }
 
-fn enveloped(layer: Layer<'_>) -> Result<Vec<u8>, EnvelopeError> {
+fn enveloped(layer: Layer<'_>, content: Vec<u8>) -> Result<Vec<u8>, EnvelopeError> {
     let Layer {
         order, settings, ..
     } = layer;
     if !order.authenticated.is_empty() {
         return Err(EnvelopeError::Attributes);
     }
-    let encrypted = provider::default().cbc_encrypt(
+    let encrypted = provider::default().cbc_encrypt_owned(
         order.cipher,
         layer.content_key.as_bytes(),
         &layer.start,
-        order.content,
+        content,
     )?;
     // RFC 5652 §6.1: 0 if there is neither originatorInfo nor unprotectedAttrs and every
     // RecipientInfo has version 0, else 2.
@@ -250,7 +278,8 @@ fn enveloped(layer: Layer<'_>) -> Result<Vec<u8>, EnvelopeError> {
     fields.push(set_of(Tag::SET, layer.recipients.infos));
     fields.push(encrypted_content_info(order, &layer.cipher, &encrypted));
     fields.extend(attributes_anybody_may_change(settings, 1));
-    Ok(content_info(&oid::ENVELOPED_DATA, Node::sequence(fields)).to_vec())
+    let frame = content_info(&oid::ENVELOPED_DATA, Node::sequence(fields)).frame(&encrypted);
+    Ok(frame.around(encrypted))
 }
 
 // RFC 5652 §6.1
@@ -280,7 +309,7 @@ fn attributes_anybody_may_change<'a>(
     (!attributes.is_empty()).then(|| set_of(Tag::context_constructed(number), attributes))
 }
 
-fn auth_enveloped(layer: Layer<'_>) -> Result<Vec<u8>, EnvelopeError> {
+fn auth_enveloped(layer: Layer<'_>, content: Vec<u8>) -> Result<Vec<u8>, EnvelopeError> {
     let Layer {
         order, settings, ..
     } = layer;
@@ -302,12 +331,12 @@ fn auth_enveloped(layer: Layer<'_>) -> Result<Vec<u8>, EnvelopeError> {
         true => Vec::new(),
         false => set_of(Tag::SET, attributes).to_vec(),
     };
-    let sealed = provider::default().gcm_seal(
+    let sealed = provider::default().gcm_seal_owned(
         order.cipher,
         layer.content_key.as_bytes(),
         &layer.start,
         &authenticated,
-        order.content,
+        content,
     )?;
     let mut fields = vec![Node::unsigned(0)];
     fields.extend(originator_info(settings));
@@ -323,7 +352,9 @@ fn auth_enveloped(layer: Layer<'_>) -> Result<Vec<u8>, EnvelopeError> {
     }
     fields.push(Node::octet_string(&sealed.tag[..]));
     fields.extend(attributes_anybody_may_change(settings, 2));
-    Ok(content_info(&oid::AUTH_ENVELOPED_DATA, Node::sequence(fields)).to_vec())
+    let whole = content_info(&oid::AUTH_ENVELOPED_DATA, Node::sequence(fields));
+    let frame = whole.frame(&sealed.ciphertext);
+    Ok(frame.around(sealed.ciphertext))
 }
 
 fn encrypted_content_info<'a>(

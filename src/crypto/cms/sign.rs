@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{Digest, SignatureScheme};
-use crate::crypto::ber::{Node, Tag, set_of};
+use crate::crypto::ber::{Frame, Node, Tag, set_of};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::ess::{CertificateHash, SigningCertificate};
 use crate::crypto::keys::Identity;
@@ -144,6 +144,18 @@ impl<'a> Signer<'a> {
 
 /// A ContentInfo with a SignedData, in DER.
 pub fn sign(order: &SignOrder<'_>) -> Result<Vec<u8>, SignError> {
+    Ok(layer(order)?.to_vec())
+}
+
+/// What stands around the content in [`sign`], so that the caller's copy of it can be the only one.
+///
+/// # Errors
+/// As [`sign`].
+pub fn frame(order: &SignOrder<'_>) -> Result<Frame, SignError> {
+    Ok(layer(order)?.frame(order.content))
+}
+
+fn layer<'a>(order: &SignOrder<'a>) -> Result<Node<'a>, SignError> {
     if order.signers.is_empty() {
         return Err(SignError::NoSigner);
     }
@@ -198,7 +210,7 @@ pub fn sign(order: &SignOrder<'_>) -> Result<Vec<u8>, SignError> {
         set_of(Tag::context_constructed(0), bag(order)),
         set_of(Tag::SET, infos),
     ]);
-    Ok(content_info(&oid::SIGNED_DATA, signed).to_vec())
+    Ok(content_info(&oid::SIGNED_DATA, signed))
 }
 
 /// A ContentInfo with a SignedData that holds this content and no signature: what RFC 3183 section

@@ -7,6 +7,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 use super::super::header::Writer;
 use super::super::line;
@@ -86,6 +87,75 @@ pub fn pkcs7_mime(smime_type: &str, der: &[u8]) -> Result<Vec<u8>, MimeError> {
     Ok(out)
 }
 
+/// How an entity inside another layer is encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transfer {
+    /// Base64: every program and every gateway takes it.
+    #[default]
+    Base64,
+    /// As it is: for recipients that are known to take it; each layer adds nothing.
+    Binary,
+}
+
+// RFC 8551 §3.1.2: inside other layers no encoding is required, and everybody must take binary
+/// As [`pkcs7_mime`], in the vector of the CMS object, without a second copy of it.
+///
+/// # Errors
+/// When the type cannot be written.
+pub fn pkcs7_mime_in_place(
+    smime_type: &str,
+    mut der: Vec<u8>,
+    transfer: Transfer,
+) -> Result<Vec<u8>, MimeError> {
+    let head = pkcs7_mime(smime_type, b"")?;
+    match transfer {
+        Transfer::Base64 => base64_in_place(&mut der, &head),
+        Transfer::Binary => {
+            let head = String::from_utf8_lossy(&head).replace(
+                "Content-Transfer-Encoding: base64",
+                "Content-Transfer-Encoding: binary",
+            );
+            der.reserve_exact(head.len());
+            der.splice(0..0, head.into_bytes());
+        }
+    }
+    Ok(der)
+}
+
+/// Turns `octets` into `head` and their base64 lines. The octets wait at the end of the vector; what is
+/// written never reaches what is not read yet, because a line is longer than its octets.
+fn base64_in_place(octets: &mut Vec<u8>, head: &[u8]) {
+    let length = octets.len();
+    let total = head.len().saturating_add(encoded_length(octets));
+    octets.reserve_exact(total.saturating_sub(length));
+    octets.resize(total, 0);
+    let mut read = total.saturating_sub(length);
+    octets.copy_within(..length, read);
+    if let Some(space) = octets.get_mut(..head.len()) {
+        space.copy_from_slice(head);
+    }
+    let mut write = head.len();
+    let mut line = [0; LINE];
+    while read < total {
+        let end = read.saturating_add(OCTETS_PER_LINE).min(total);
+        let chunk = octets.get(read..end).unwrap_or_default();
+        // The line has room for what 57 octets become: encoding cannot fail.
+        let written = STANDARD.encode_slice(chunk, &mut line).unwrap_or_default();
+        let text_end = write.saturating_add(written);
+        let text = line.get(..written).unwrap_or_default();
+        if let Some(space) = octets.get_mut(write..text_end) {
+            space.copy_from_slice(text);
+        }
+        let line_end = text_end.saturating_add(2);
+        if let Some(space) = octets.get_mut(text_end..line_end) {
+            space.copy_from_slice(b"\r\n");
+        }
+        (read, write) = (end, line_end);
+    }
+    octets.truncate(write);
+}
+
 /// Appends base64 in lines of 76 characters, each with CRLF.
 pub fn base64_lines(octets: &[u8], out: &mut Vec<u8>) {
     // Many lines at once, so that the encoder has a long run; they stay in the nearest cache.
@@ -124,6 +194,26 @@ fn free_boundary(part: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::{Transfer, pkcs7_mime_in_place};
+
+    #[test]
+    fn in_place_is_the_same_entity() {
+        for length in (0..400).chain([4_096, 100_003]) {
+            let octets: Vec<u8> = (0..length).map(|n: usize| (n % 251) as u8).collect();
+            let made =
+                pkcs7_mime_in_place("signed-data", octets.clone(), Transfer::Base64).unwrap();
+            assert_eq!(
+                made,
+                pkcs7_mime("signed-data", &octets).unwrap(),
+                "{length}"
+            );
+            let binary =
+                pkcs7_mime_in_place("signed-data", octets.clone(), Transfer::Binary).unwrap();
+            let entity = Entity::parse_all(&binary, Limits::default()).unwrap();
+            assert_eq!(entity.decoded(&binary).unwrap(), &octets[..], "{length}");
+        }
+    }
+
     use super::super::{Entity, Limits, Smime};
     use super::*;
 
