@@ -71,12 +71,13 @@ fn a_receipt_is_for_one_message_and_no_other() {
     assert_eq!(signed(&receipt).content_type, oid::RECEIPT);
 
     // Another content, another identifier, another signature over the same: another message.
-    for (content, id) in [
-        (&b"stay away"[..], &b"id1"[..]),
-        (b"come at once", b"id2"),
-        (b"come at once", b"id1"),
+    let twin = identity("Anna");
+    for (by, content, id) in [
+        (&anna, &b"stay away"[..], &b"id1"[..]),
+        (&anna, b"come at once", b"id2"),
+        (&twin, b"come at once", b"id1"),
     ] {
-        let other = Expectation::of(&report(&message(&anna, content, ask(id)))).unwrap();
+        let other = Expectation::of(&report(&message(by, content, ask(id)))).unwrap();
         assert_eq!(
             held_against(&receipt, &other).unwrap_err(),
             ReceiptProblem::OtherMessage
