@@ -22,14 +22,14 @@ use clap::Parser;
 use ravelin::clock::{Clock, Timestamp};
 use ravelin::crypto::algorithm::{ContentCipher, Curve, Digest, KeyWrap, Mode};
 use ravelin::crypto::certificate::Certificate;
-use ravelin::crypto::cms::sign::{Form, SignOrder, Signer, sign};
-use ravelin::crypto::cms::{envelope, oid};
+use ravelin::crypto::cms::sign::Signer;
 use ravelin::crypto::keys::Identity;
 use ravelin::crypto::lab::{Authority, Request, Usage};
 use ravelin::crypto::provider;
 use ravelin::crypto::trust::{RevocationCheck, TrustStore};
-use ravelin::message::mime::{Limits, pkcs7_mime};
+use ravelin::message::mime::{Limits, Transfer};
 use ravelin::open::{self, LayerKind, Opener, Piece};
+use ravelin::seal::layers::{self, Wrapping};
 
 type Trouble = Box<dyn std::error::Error>;
 
@@ -54,15 +54,6 @@ struct Asked {
     /// Leave the peers out
     #[arg(long)]
     alone: bool,
-    /// The size whose peak of memory is told, in octets; 0 leaves it out
-    #[arg(long, default_value_t = 50 << 20)]
-    peak: usize,
-    /// Do this once and tell the peak: `wrap` or `unwrap`
-    #[arg(long, hide = true)]
-    peak_of: Option<String>,
-    /// Where `--peak-of` finds keys and octets
-    #[arg(long, hide = true, default_value = ".")]
-    folder: PathBuf,
     /// Said by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -70,9 +61,6 @@ struct Asked {
 
 fn main() -> Result<(), Trouble> {
     let asked = Asked::parse();
-    if let Some(what) = &asked.peak_of {
-        return peak_of(what, &asked.folder);
-    }
     let folder = tempfile::tempdir()?;
     let scene = Scene::found(folder.path())?;
     let mut peers = Vec::new();
@@ -106,9 +94,6 @@ fn main() -> Result<(), Trouble> {
             let case = Case::named(case)?;
             measured(&asked, &scene, &mut peers, case, *size, &mut lines)?;
         }
-    }
-    if asked.peak > 0 {
-        peak(&scene, folder.path(), asked.peak, &mut lines)?;
     }
     println!();
     lines.iter().for_each(|line| println!("{line}"));
@@ -333,32 +318,40 @@ impl Scene {
         })
     }
 
+    fn signers(&self) -> [Signer<'_>; 1] {
+        [Signer::new(&self.signer, Vec::new())]
+    }
+
     fn sign(&self, content: &[u8]) -> Result<Vec<u8>, Trouble> {
-        let signed = sign(&SignOrder {
-            content,
-            content_type: oid::DATA,
-            form: Form::Attached,
-            signers: &[Signer::new(&self.signer, Vec::new())],
-            signing_time: self.at,
-            extra_certificates: &[],
-        })?;
-        Ok(pkcs7_mime("signed-data", &signed)?)
+        let signers = self.signers();
+        Ok(layers::opaque_signed(
+            content.to_vec(),
+            &signers,
+            self.at,
+            Transfer::Base64,
+        )?)
     }
 
     fn envelope(&self, content: &[u8], cipher: ContentCipher) -> Result<Vec<u8>, Trouble> {
-        let sealed = envelope::envelope(content, &self.recipients, cipher)?;
-        let smime_type = match cipher.mode() {
-            Mode::Cbc => "enveloped-data",
-            Mode::Gcm => "authEnveloped-data",
-        };
-        Ok(pkcs7_mime(smime_type, &sealed)?)
+        Ok(layers::enveloped(
+            content.to_vec(),
+            &self.recipients,
+            cipher,
+            Transfer::Base64,
+        )?)
     }
 
     fn triple_wrap(&self, content: &[u8], cipher: ContentCipher) -> Result<Vec<u8>, Trouble> {
-        let inner = self.sign(content)?;
-        let middle = self.envelope(&inner, cipher)?;
-        drop(inner);
-        self.sign(&middle)
+        let signers = self.signers();
+        let wrapping = Wrapping {
+            inner: &signers,
+            recipients: &self.recipients,
+            cipher,
+            outer: &signers,
+            at: self.at,
+            transfer: Transfer::Base64,
+        };
+        Ok(layers::triple_wrapped(content.to_vec(), &wrapping)?)
     }
 
     /// Walks through all layers as the switch does, and wants every one good.
@@ -631,50 +624,5 @@ fn agree(
     if opened.bytes() != content {
         return Err(format!("{} made something else", peer.name).into());
     }
-    Ok(())
-}
-
-/// The most memory that a process takes which wraps, or unwraps, one large message.
-fn peak(scene: &Scene, folder: &Path, size: usize, lines: &mut Vec<String>) -> Result<(), Trouble> {
-    let content = content(size);
-    std::fs::write(folder.join("large"), &content)?;
-    let wrapped = scene.triple_wrap(&content, ContentCipher::Aes256Gcm)?;
-    std::fs::write(folder.join("large-wrapped"), wrapped)?;
-    for what in ["wrap", "unwrap"] {
-        let out = Command::new(std::env::current_exe()?)
-            .args(["--peak-of", what, "--folder"])
-            .arg(folder)
-            .stderr(Stdio::inherit())
-            .output()?;
-        let octets: f64 = String::from_utf8(out.stdout)?.trim().parse()?;
-        let name = format!("triple-{what}/{}/memory", size_name(size));
-        let times = octets / size as f64;
-        let mebibytes = octets / f64::from(1 << 20);
-        println!("{name:<28}{mebibytes:>12.1} MiB, {times:.2} times the content");
-        lines.push(line(&name, "ravelin", mebibytes, "MiB"));
-    }
-    Ok(())
-}
-
-/// Does it once in this process, and prints VmHWM in octets.
-fn peak_of(what: &str, folder: &Path) -> Result<(), Trouble> {
-    let scene = Scene::load(folder)?;
-    match what {
-        "wrap" => {
-            let content = std::fs::read(folder.join("large"))?;
-            black_box(scene.triple_wrap(&content, ContentCipher::Aes256Gcm)?);
-        }
-        _ => {
-            black_box(scene.open(std::fs::read(folder.join("large-wrapped"))?)?);
-        }
-    }
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let kilobytes: u64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))
-        .ok_or("the kernel does not tell")?
-        .trim()
-        .parse()?;
-    println!("{}", kilobytes * 1024);
     Ok(())
 }
