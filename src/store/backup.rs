@@ -126,19 +126,11 @@ impl Store {
             )?;
         }
         drop(snapshot);
-        for (name, path) in shared.bodies.files()? {
-            let reading = |e| fault("read", &path, e);
-            let mut body = File::open(&path).map_err(reading)?;
+        for name in shared.bodies.files()? {
             copied.bodies += 1;
             out.record(FILE, name.as_bytes()).map_err(failed)?;
-            let mut chunk = vec![0; CHUNK];
-            loop {
-                let read = body.read(&mut chunk).map_err(reading)?;
-                if read == 0 {
-                    break;
-                }
-                out.record(OCTETS, chunk.get(..read).unwrap_or_default())
-                    .map_err(failed)?;
+            for chunk in shared.bodies.sealed(&name)?.chunks(CHUNK) {
+                out.record(OCTETS, chunk).map_err(failed)?;
             }
         }
         out.end().map_err(failed)?;

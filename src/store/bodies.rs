@@ -7,10 +7,10 @@
 //! Refuses: a file of another length than its row says.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::Fault;
 use super::crash::{self, Point};
+use super::disk::Disk;
 use super::sealing::{CHUNK_OVERHEAD, KEY_OCTETS, fresh_key, open_chunk, seal_chunk};
 
 /// Up to this size a body stands in the commit itself.
@@ -44,6 +45,7 @@ pub(super) enum Place {
 /// A file that is on stable storage and that no commit names yet: removed when dropped.
 pub(super) struct Written {
     path: Option<PathBuf>,
+    disk: Arc<dyn Disk>,
 }
 
 impl Written {
@@ -57,7 +59,7 @@ impl Drop for Written {
     fn drop(&mut self) {
         if let Some(path) = self.path.take() {
             // What cannot be removed now is an orphan, removed at the next start.
-            let _ = fs::remove_file(path);
+            let _ = self.disk.remove(&path);
         }
     }
 }
@@ -65,6 +67,7 @@ impl Drop for Written {
 /// The folder of body files.
 pub(super) struct Bodies {
     dir: PathBuf,
+    disk: Arc<dyn Disk>,
     pinned: Mutex<Pinned>,
 }
 
@@ -93,10 +96,12 @@ impl Drop for Pin<'_> {
 }
 
 impl Bodies {
-    pub(super) fn open(dir: PathBuf) -> Result<Self, Fault> {
-        fs::create_dir_all(&dir).map_err(|e| fault("make the folder", &dir, e))?;
+    pub(super) fn open(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<Self, Fault> {
+        disk.make_dir(&dir)
+            .map_err(|e| fault("make the folder", &dir, e))?;
         Ok(Self {
             dir,
+            disk,
             pinned: Mutex::default(),
         })
     }
@@ -112,19 +117,24 @@ impl Bodies {
         self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The finished files, with their paths.
-    pub(super) fn files(&self) -> Result<Vec<(String, PathBuf)>, Fault> {
-        let failed = |e| fault("list the folder", &self.dir, e);
-        let mut files = Vec::new();
-        for found in fs::read_dir(&self.dir).map_err(failed)? {
-            let found = found.map_err(failed)?;
-            let name = found.file_name().to_string_lossy().into_owned();
-            if is_name(&name) {
-                files.push((name, found.path()));
-            }
-        }
-        files.sort();
-        Ok(files)
+    /// The names of the finished files.
+    pub(super) fn files(&self) -> Result<Vec<String>, Fault> {
+        let mut names = self.list()?;
+        names.retain(|name| is_name(name));
+        names.sort();
+        Ok(names)
+    }
+
+    /// A file as it lies on the disk, sealed.
+    pub(super) fn sealed(&self, name: &str) -> Result<Vec<u8>, Fault> {
+        let path = self.dir.join(name);
+        self.disk.read(&path).map_err(|e| fault("read", &path, e))
+    }
+
+    fn list(&self) -> Result<Vec<String>, Fault> {
+        self.disk
+            .list(&self.dir)
+            .map_err(|e| fault("list the folder", &self.dir, e))
     }
 
     /// Writes a body; on return it is on stable storage under its final name.
@@ -141,11 +151,11 @@ impl Bodies {
         let path = self.dir.join(&name);
         let mut written = Written {
             path: Some(unfinished.clone()),
+            disk: Arc::clone(&self.disk),
         };
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&unfinished)
+        let mut file = self
+            .disk
+            .create(&unfinished)
             .map_err(|e| fault("make", &unfinished, e))?;
         let count = chunk_count(body.len());
         for (number, chunk) in body.chunks(CHUNK).enumerate() {
@@ -160,11 +170,14 @@ impl Bodies {
                 .map_err(|e| fault("write", &unfinished, e))?;
         }
         crash::here(Point::BodyUnfinished);
-        file.sync_data()
-            .map_err(|e| fault("sync", &unfinished, e))?;
-        fs::rename(&unfinished, &path).map_err(|e| fault("rename", &unfinished, e))?;
+        file.sync().map_err(|e| fault("sync", &unfinished, e))?;
+        self.disk
+            .rename(&unfinished, &path)
+            .map_err(|e| fault("rename", &unfinished, e))?;
         written.path = Some(path);
-        sync_dir(&self.dir).map_err(|e| fault("sync the folder", &self.dir, e))?;
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(|e| fault("sync the folder", &self.dir, e))?;
         let key = Zeroizing::new(STANDARD_NO_PAD.encode(key.as_slice()));
         Ok((Place::File { name, key }, written))
     }
@@ -181,7 +194,10 @@ impl Bodies {
             .as_slice()
             .try_into()
             .map_err(|_| "its key has a wrong length".to_owned())?;
-        let sealed = fs::read(self.dir.join(name)).map_err(|e| format!("file {name}: {e}"))?;
+        let sealed = self
+            .disk
+            .read(&self.dir.join(name))
+            .map_err(|e| format!("file {name}: {e}"))?;
         let size = usize::try_from(size).map_err(|e| e.to_string())?;
         let count = chunk_count(size);
         let mut body = Zeroizing::new(Vec::with_capacity(size));
@@ -204,11 +220,10 @@ impl Bodies {
     pub(super) fn check(&self, name: &str, size: u64) -> Result<(), String> {
         let expected = size
             + chunk_count(usize::try_from(size).unwrap_or(usize::MAX)) * to_u64(CHUNK_OVERHEAD);
-        match fs::metadata(self.dir.join(name)) {
-            Ok(meta) if meta.len() == expected => Ok(()),
-            Ok(meta) => Err(format!(
-                "file {name}: {} octets where {expected} are expected",
-                meta.len()
+        match self.disk.length(&self.dir.join(name)) {
+            Ok(length) if length == expected => Ok(()),
+            Ok(length) => Err(format!(
+                "file {name}: {length} octets where {expected} are expected"
             )),
             Err(error) => Err(format!("file {name}: {error}")),
         }
@@ -222,7 +237,7 @@ impl Bodies {
                 return pinned.forgotten.push(name.to_owned());
             }
         }
-        if let Err(error) = fs::remove_file(self.dir.join(name)) {
+        if let Err(error) = self.disk.remove(&self.dir.join(name)) {
             tracing::warn!(name, %error, "a body file cannot be removed now; the next start does");
         }
     }
@@ -233,16 +248,16 @@ impl Bodies {
         keep: &HashSet<String>,
         stems: &HashSet<String>,
     ) -> Result<u64, Fault> {
-        let failed = |e| fault("list the folder", &self.dir, e);
         let mut removed = 0;
-        for found in fs::read_dir(&self.dir).map_err(failed)? {
-            let found = found.map_err(failed)?;
-            let name = found.file_name().to_string_lossy().into_owned();
+        for name in self.list()? {
             let stem = name.split_once('-').map_or(name.as_str(), |(stem, _)| stem);
             if keep.contains(&name) || stems.contains(stem) {
                 continue;
             }
-            fs::remove_file(found.path()).map_err(|e| fault("remove", &found.path(), e))?;
+            let path = self.dir.join(&name);
+            self.disk
+                .remove(&path)
+                .map_err(|e| fault("remove", &path, e))?;
             removed += 1;
         }
         Ok(removed)
@@ -293,6 +308,9 @@ pub(super) fn fault(attempt: &'static str, path: &Path, source: io::Error) -> Fa
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use super::super::disk::System;
     use super::*;
 
     fn parts(place: &Place) -> (&str, &str) {
@@ -305,7 +323,7 @@ mod tests {
     #[test]
     fn a_body_is_read_as_written_and_any_change_is_seen() {
         let dir = tempfile::tempdir().unwrap();
-        let bodies = Bodies::open(dir.path().join("bodies")).unwrap();
+        let bodies = Bodies::open(dir.path().join("bodies"), Arc::new(System)).unwrap();
         for size in [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
             let body: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
             let (place, mut written) = bodies.write("e1", &body).unwrap();
@@ -343,7 +361,7 @@ mod tests {
     #[test]
     fn what_no_commit_names_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let bodies = Bodies::open(dir.path().to_owned()).unwrap();
+        let bodies = Bodies::open(dir.path().to_owned(), Arc::new(System)).unwrap();
         let write = |stem: &str| {
             let (place, mut written) = bodies.write(stem, b"body").unwrap();
             written.keep();

@@ -6,6 +6,13 @@
 //! An engine promises: [`Engine::apply`] is atomic, and when it returns `Ok` everything in it is
 //! on stable storage; reads see applied writes at once; `scan` gives ascending order of keys.
 //! The store promises: one `apply` at a time, from one thread; no call after a failed `apply`.
+//!
+//! PostgreSQL fits: one table (number of table, key, value) with the first two as its primary key;
+//! `apply` is one transaction under `synchronous_commit=on`, whose lost answer is a failed apply
+//! (the store is closed and opened anew, and sees what is true); `scan` orders by key (`bytea` orders
+//! as octets do); a snapshot is a `REPEATABLE READ READ ONLY` transaction. That one process has the
+//! store alone, as redb's lock says, would be a row with an owner and an epoch which every `apply`
+//! confirms in its own transaction.
 
 /// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,11 +6,13 @@
 //! Refuses: a store that is in use, one that was never made, another key.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::bodies::{Bodies, Place};
 use super::committer::{Stored, ready_key};
+use super::disk::System;
 use super::engine::{Assurance, Engine, LastStop, Table};
 use super::redb::Redb;
 use super::rows::{DraftRow, EntryRow};
@@ -72,7 +74,7 @@ pub fn examine(settings: &Settings) -> Result<Examination, Fault> {
     let engine = open_existing(settings)?;
     let sealer = Sealer::new(settings.key.clone())?;
     check_key(&engine, &sealer, &settings.dir.display().to_string())?;
-    let bodies = Bodies::open(bodies_in(&settings.dir))?;
+    let bodies = Bodies::open(bodies_in(&settings.dir), Arc::new(System))?;
     let mut look = Look {
         engine: &engine,
         sealer: &sealer,
@@ -98,7 +100,7 @@ pub fn examine(settings: &Settings) -> Result<Examination, Fault> {
         Ok(())
     })?;
     let files = bodies.files()?;
-    let orphans = files.iter().filter(|(name, _)| !look.named.contains(name));
+    let orphans = files.iter().filter(|name| !look.named.contains(*name));
     Ok(Examination {
         entries,
         drafts,

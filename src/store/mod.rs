@@ -17,9 +17,10 @@ mod bodies;
 mod change;
 mod committer;
 pub mod crash;
+pub mod disk;
 pub mod engine;
 pub mod examine;
-mod redb;
+pub mod redb;
 mod rows;
 mod sealing;
 mod start;
@@ -37,6 +38,7 @@ use zeroize::Zeroizing;
 
 use bodies::{Bodies, Place};
 use committer::{Committer, Job, Prepared};
+use disk::{Disk, System};
 pub use engine::Assurance;
 use engine::{Engine, EngineFault, Table};
 use sealing::Sealer;
@@ -169,7 +171,18 @@ impl Store {
     /// Opens or makes the store: recovers, checks, sets aside what cannot be read, completes the
     /// exported audit chain, and starts the committer.
     pub fn open(settings: Settings, clock: Clock) -> Result<Self, Fault> {
-        start::open(settings, clock, None)
+        start::open(settings, clock, None, Arc::new(System))
+    }
+
+    /// As [`Store::open`], on another engine and another disk for body files: for the tests of
+    /// engines.
+    pub fn open_on(
+        settings: Settings,
+        clock: Clock,
+        engine: Box<dyn Engine>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, Fault> {
+        start::open(settings, clock, Some(engine), disk)
     }
 
     /// Makes `change` durable.

@@ -27,7 +27,53 @@ impl Redb {
     /// Opens or makes the file.
     pub fn open(path: &Path, assurance: Assurance, last: LastStop) -> Result<Self, EngineFault> {
         let _stop = StopOnPanic;
-        let mut database = Database::create(path).map_err(|e| fault("open its file", e))?;
+        if !path.exists() {
+            Self::make(path)?;
+        }
+        let database = Database::create(path).map_err(|e| fault("open its file", e))?;
+        Self::checked(database, assurance, last)
+    }
+
+    /// Makes an empty database. redb does not open a file whose making was cut short, so it is made
+    /// under another name: a start that was killed leaves nothing that stops the next one.
+    fn make(path: &Path) -> Result<(), EngineFault> {
+        let unfinished = path.with_extension("new");
+        let failed = |e: std::io::Error| fault("make its file", e);
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        drop(Database::create(&unfinished).map_err(|e| fault("make its file", e))?);
+        let file = std::fs::File::open(&unfinished).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        std::fs::rename(&unfinished, path).map_err(failed)
+    }
+
+    /// Opens or makes a database on another storage than a file: for the tests of engines.
+    ///
+    /// # Errors
+    /// When the storage fails, or holds what is not a database or cannot be repaired.
+    pub fn on(
+        storage: impl redb::StorageBackend,
+        assurance: Assurance,
+        last: LastStop,
+    ) -> Result<Self, EngineFault> {
+        let _stop = StopOnPanic;
+        let database = Database::builder().create_with_backend(storage);
+        Self::checked(
+            database.map_err(|e| fault("open its storage", e))?,
+            assurance,
+            last,
+        )
+    }
+
+    fn checked(
+        mut database: Database,
+        assurance: Assurance,
+        last: LastStop,
+    ) -> Result<Self, EngineFault> {
         if last == LastStop::Unclean {
             // `false` says that something was repaired; what cannot be repaired is an error.
             database
@@ -243,6 +289,21 @@ mod tests {
         engine.compact().unwrap();
         assert!(size() < before / 4, "{before} -> {}", size());
         engine.apply(vec![put(Table::Draft, b"a", b"1")]).unwrap();
+    }
+
+    #[test]
+    fn a_file_whose_making_was_cut_short_stops_no_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("redb");
+        std::fs::write(dir.path().join("redb.new"), [0; 4096]).unwrap();
+        let engine = Redb::open(&path, Assurance::Standard, LastStop::Unclean).unwrap();
+        engine.apply(vec![put(Table::Draft, b"a", b"1")]).unwrap();
+        drop(engine);
+        assert!(!dir.path().join("redb.new").exists());
+        // The twin: what has the name of the database and is none is not written over.
+        std::fs::write(&path, [0; 4096]).unwrap();
+        assert!(Redb::open(&path, Assurance::Standard, LastStop::Unclean).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), [0; 4096]);
     }
 
     #[test]

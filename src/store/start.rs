@@ -20,6 +20,7 @@ use super::committer::{
     Committer, Exporter, Index, Known, Stored, quarantine, ready_key, seal_record,
 };
 use super::crash::{self, Point};
+use super::disk::Disk;
 use super::engine::{Engine, EngineFault, LastStop, Pair, Table, Write};
 use super::redb::Redb;
 use super::rows::{DraftRow, EntryRow};
@@ -40,11 +41,12 @@ pub(super) const PAGE: usize = 1000;
 const DATABASE: &str = "ravelin.redb";
 const BODIES: &str = "bodies";
 
-/// Opens the store; a test may bring its own engine.
+/// Opens the store; a test may bring its own engine and disk.
 pub(super) fn open(
     settings: Settings,
     clock: Clock,
     engine: Option<Box<dyn Engine>>,
+    disk: Arc<dyn Disk>,
 ) -> Result<Store, Fault> {
     let Settings {
         dir,
@@ -74,7 +76,7 @@ pub(super) fn open(
     };
     // From here on the store is ours: the engine holds the lock.
     fs::write(&marker, b"").map_err(file_fault("mark the folder"))?;
-    let bodies = Bodies::open(bodies_in(&dir))?;
+    let bodies = Bodies::open(bodies_in(&dir), disk)?;
     // The folder itself must be in its own folder after a power cut.
     let parent = dir
         .canonicalize()

@@ -457,7 +457,13 @@ async fn waiting_changes_share_one_sync() {
     let dir = tempfile::tempdir().unwrap();
     let fake = Fake::default();
     let gate = Arc::clone(&fake.gate);
-    let store = start::open(settings(dir.path()), clock(), Some(Box::new(fake))).unwrap();
+    let store = start::open(
+        settings(dir.path()),
+        clock(),
+        Some(Box::new(fake)),
+        Arc::new(System),
+    )
+    .unwrap();
     set(&gate, true);
     let first = tokio::spawn({
         let store = store.clone();
@@ -494,7 +500,13 @@ fn a_failed_commit_closes_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let fake = Fake::default();
     let fail = Arc::clone(&fake.fail);
-    let store = start::open(settings(dir.path()), clock(), Some(Box::new(fake))).unwrap();
+    let store = start::open(
+        settings(dir.path()),
+        clock(),
+        Some(Box::new(fake)),
+        Arc::new(System),
+    )
+    .unwrap();
     store.commit_blocking(fill(1)).unwrap();
     fail.store(true, Ordering::SeqCst);
     let fault = store.commit_blocking(fill(2)).unwrap_err();
