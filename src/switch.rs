@@ -11,6 +11,7 @@
 mod desk;
 mod events;
 mod outbox;
+mod operator;
 mod permits;
 mod policies;
 mod reload;
@@ -19,6 +20,7 @@ mod upkeep;
 use std::sync::Arc;
 
 pub use desk::{DeskError, DraftView};
+pub use operator::{NotDone, QueueAct, QueueDone, QueueError};
 pub use policies::RolledBack;
 pub use reload::ReloadError;
 pub use upkeep::BackupError;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ravelin::admin::queue::Order;
 use ravelin::cli::demo::World;
 use ravelin::clock::Clock;
 use ravelin::message::address::Address;
@@ -200,4 +201,223 @@ async fn the_key_of_the_store_comes_from_a_file_or_from_a_credential() {
         assert!(err.contains(wanted), "{keys}: {err}");
         assert!(err.contains("remedy"), "{err}");
     }
+}
+
+/// What waits at ALDER, and the clerk who operates it.
+async fn waiting(dir: &Path, links: &str) -> World {
+    let mut world = world(dir, "[store]\n", "").await;
+    let config = dir.join("config/alder.toml");
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    if !links.is_empty() {
+        let at = text
+            .find("[[link]]\nname = \"birch\"")
+            .expect("a link to BIRCH");
+        let end = text[at + 8..]
+            .find("\n[[")
+            .map_or(text.len(), |end| at + 8 + end + 1);
+        let copy = text[at..end].replace("name = \"birch\"", "name = \"reserve\"");
+        let copy = copy.replace(
+            "domains = [\"birch.example\"]",
+            "domains = [\"reserve.example\"]",
+        );
+        assert!(copy.contains("reserve.example"), "{copy}");
+        text.insert_str(end, &format!("{copy}{links}\n"));
+        std::fs::write(&config, text).unwrap();
+        world.alder_config = ravelin::config::load(&config).unwrap();
+    }
+    world.wake_alder().await.unwrap();
+    submit(&world).await;
+    world
+}
+
+fn order(reason: &str) -> Order {
+    Order {
+        reason: reason.to_owned(),
+        ..Order::default()
+    }
+}
+
+fn this(row: &ravelin::store::EntryRow) -> Order {
+    Order {
+        entry: Some(row.id),
+        ..order("birch is down")
+    }
+}
+
+async fn until_tried(world: &World) -> ravelin::store::EntryRow {
+    loop {
+        let rows = world.desk("clerk").unwrap().queue().await.unwrap();
+        if let Some(row) = rows.into_iter().find(|row| row.attempts > 0) {
+            return row;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_works_on_the_queue_of_a_running_switch_and_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = waiting(dir.path(), "").await;
+    let row = until_tried(&world).await;
+    let (clerk, drafter) = (world.desk("clerk").unwrap(), world.desk("drafter").unwrap());
+    let entry = Order {
+        entry: Some(row.id),
+        ..order("exercise")
+    };
+    for error in [
+        drafter.queue().await.err(),
+        drafter.work_on_queue("hold", &entry).await.err(),
+    ] {
+        let error = error.unwrap().to_string();
+        assert!(error.contains("(role.missing)"), "{error}");
+    }
+    for (act, wrong, wanted) in [
+        (
+            "hold",
+            Order {
+                reason: " ".into(),
+                ..entry.clone()
+            },
+            "give a reason",
+        ),
+        ("hold", order("exercise"), "name one of"),
+        ("burn", entry.clone(), "no such act"),
+        ("redirect", entry.clone(), "no such act"),
+        (
+            "redirect",
+            Order {
+                to: Some("nowhere".into()),
+                ..entry.clone()
+            },
+            "no link nowhere",
+        ),
+        (
+            "hold",
+            Order {
+                next_hop: Some("nowhere".into()),
+                ..order("exercise")
+            },
+            "no link nowhere",
+        ),
+    ] {
+        let error = clerk.work_on_queue(act, &wrong).await.err().unwrap();
+        assert!(error.to_string().contains(wanted), "{act}: {error}");
+    }
+    let state = async || clerk.queue().await.unwrap()[0].state;
+    let done = clerk.work_on_queue("hold", &entry).await.unwrap();
+    assert_eq!(done.done, [row.id]);
+    assert_eq!(state().await, ravelin::store::EntryState::Held);
+    let again = clerk.work_on_queue("hold", &entry).await.unwrap();
+    assert!(again.done.is_empty() && again.not_done[0].text.contains("held already"));
+    let message = Order {
+        message: Some(row.message),
+        ..order("exercise")
+    };
+    clerk.work_on_queue("resume", &message).await.unwrap();
+    assert_eq!(state().await, ravelin::store::EntryState::Ready);
+
+    // Everything for BIRCH is held back; BIRCH comes up and gets nothing, until it is resumed.
+    let birch = Order {
+        next_hop: Some("birch".into()),
+        ..order("exercise")
+    };
+    let done = clerk.work_on_queue("hold", &birch).await.unwrap();
+    assert_eq!(done.paused[0].next_hop, "birch");
+    world.wake_birch().await.unwrap();
+    clerk.work_on_queue("retry", &birch).await.unwrap();
+    submit(&world).await;
+    assert_eq!(clerk.queue().await.unwrap().len(), 2);
+    let done = clerk.work_on_queue("resume", &birch).await.unwrap();
+    assert!(done.paused.is_empty());
+    for _ in 0..2 {
+        world.birch_mail.wait_for(|_| true).await.unwrap();
+    }
+    let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+    let acts = |act: &str| chain.matches(&format!("\"act\":\"{act}\"")).count();
+    assert_eq!((acts("paused"), acts("resumed")), (2, 2));
+    assert!(chain.contains("clerk@alder.example") && chain.contains("\"reason\":\"exercise\""));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_message_is_reported_to_its_originator() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = waiting(dir.path(), "").await;
+    let row = until_tried(&world).await;
+    let remove = Order {
+        message: Some(row.message),
+        ..order("sent in error")
+    };
+    let clerk = world.desk("clerk").unwrap();
+    let done = clerk.work_on_queue("remove", &remove).await.unwrap();
+    assert_eq!(done.done, [row.id]);
+    let report = |octets: &[u8]| String::from_utf8_lossy(octets).contains("delivery-status");
+    let (_, octets) = world.alder_mail.wait_for(report).await.unwrap();
+    let text = String::from_utf8(octets).unwrap();
+    assert!(text.contains("To: drafter@alder.example") && text.contains("Action: failed"));
+    let none = clerk.work_on_queue("remove", &remove).await.unwrap();
+    assert!(none.done.is_empty());
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_goes_over_another_link_only_if_that_asks_for_the_same_and_permits_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = waiting(dir.path(), "# the reserve").await;
+    let row = until_tried(&world).await;
+    let clerk = world.desk("clerk").unwrap();
+    let to = |link: &str| Order {
+        entry: Some(row.id),
+        to: Some(link.to_owned()),
+        ..order("birch is down")
+    };
+    // A mailbox at home asks for no triple wrap.
+    let home = world
+        .alder_config
+        .links
+        .iter()
+        .map(|link| link.name.clone());
+    let home = home
+        .into_iter()
+        .find(|name| name != "birch" && name != "reserve");
+    let done = clerk
+        .work_on_queue("redirect", &to(&home.unwrap()))
+        .await
+        .unwrap();
+    assert!(done.done.is_empty(), "{done:?}");
+    assert!(
+        done.not_done[0].text.contains("cannot go that way"),
+        "{done:?}"
+    );
+    // The same layers, but the configuration does not lead there.
+    let done = clerk
+        .work_on_queue("redirect", &to("reserve"))
+        .await
+        .unwrap();
+    assert!(done.done.is_empty(), "{done:?}");
+    assert!(done.not_done[0].text.contains("link birch now"), "{done:?}");
+    // Held, so that it is not judged for the old link meanwhile.
+    clerk.work_on_queue("hold", &this(&row)).await.unwrap();
+    let config = dir.path().join("config/alder.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text
+        .replace("[\"birch.example\"]", "[\"old.example\"]")
+        .replace("[\"reserve.example\"]", "[\"birch.example\"]");
+    std::fs::write(&config, text).unwrap();
+    clerk.reload().await.unwrap();
+    world.wake_birch().await.unwrap();
+    let done = clerk
+        .work_on_queue("redirect", &to("reserve"))
+        .await
+        .unwrap();
+    assert_eq!(done.done, [row.id], "{done:?}");
+    clerk.work_on_queue("resume", &this(&row)).await.unwrap();
+    world.birch_mail.wait_for(|_| true).await.unwrap();
+    let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+    let line = chain
+        .lines()
+        .find(|line| line.contains("\"redirected\""))
+        .unwrap();
+    assert!(line.contains("\"to\":\"reserve\"") && line.contains("\"next-hop\":\"birch\""));
+    world.end().await;
 }

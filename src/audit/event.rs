@@ -119,6 +119,8 @@ pub enum Act {
     Held,
     /// An operator holds an entry back.
     Paused,
+    /// An operator gave an entry another next hop.
+    Redirected,
     /// A sealed message was put into the queue for a next hop.
     Queued,
     /// Stored state that cannot be read any more was set aside.
@@ -177,6 +179,7 @@ impl Act {
             Self::Forbidden => "forbidden",
             Self::Held => "held",
             Self::Paused => "paused",
+            Self::Redirected => "redirected",
             Self::Queued => "queued",
             Self::Quarantined => "quarantined",
             Self::Refused => "refused",

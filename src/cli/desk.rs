@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::answer::{Answer, Trouble, chain};
 use super::print;
 use crate::admin::api::{Approval, Approved, Refused, Return};
+use crate::admin::queue::Order;
 use crate::admin::reload::InForce;
 use crate::clock::Clock;
 use crate::crypto::cms::countersign;
@@ -26,8 +27,9 @@ use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::message::DraftId;
 use crate::review::Release;
+use crate::store::EntryRow;
 use crate::store::backup::Copied;
-use crate::switch::DraftView;
+use crate::switch::{DraftView, QueueDone};
 use crate::tls;
 
 /// The largest answer: a message of the largest size.
@@ -168,6 +170,24 @@ impl Desk {
     /// As [`DeskError`] says.
     pub async fn backup(&self) -> Result<Copied, DeskError> {
         self.json(Method::POST, "/v1/store/backup", Bytes::new())
+            .await
+    }
+
+    /// What waits for its next hop; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn queue(&self) -> Result<Vec<EntryRow>, DeskError> {
+        self.json(Method::GET, "/v1/queue", Bytes::new()).await
+    }
+
+    /// Works on the queue: `act` is hold, resume, retry, redirect or remove; takes the role
+    /// operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn work_on_queue(&self, act: &str, order: &Order) -> Result<QueueDone, DeskError> {
+        self.json(Method::POST, &format!("/v1/queue/{act}"), body(order)?)
             .await
     }
 

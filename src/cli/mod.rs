@@ -95,7 +95,7 @@ enum Command {
     Open(opened::Open),
     /// Examine label policies (SPIF): lint, explain, diff, test
     Policy(policy::Command),
-    /// List what waits for its next hop
+    /// See, hold, resume, retry, redirect or remove what waits for its next hop
     #[command(after_help = "Example:\n  ravelin queue list --config ravelin.toml")]
     Queue(queue::Queue),
     /// Make signed receipts, and hold them against what was sent
@@ -144,7 +144,7 @@ pub fn run() -> ExitCode {
         Command::Label(label) => label::run(label),
         Command::Open(open) => opened::run(open),
         Command::Policy(policy) => policy::run(policy),
-        Command::Queue(queue) => queue::run(queue),
+        Command::Queue(queue) => block_on(queue::run(queue)),
         Command::Receipt(receipt) => receipts::run(receipt),
         Command::Seal(seal) => sealed::run(seal),
         Command::Release(release) => block_on(release::run(release)),

@@ -1,13 +1,18 @@
-//! `ravelin queue`: what waits for its next hop, in a switch that is stopped.
+//! `ravelin queue`: what waits for its next hop, and an operator's work on it. The list is also had
+//! of a switch that is stopped; everything else is done by one that runs.
 
 use std::cmp::Reverse;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::answer::{Answer, Trouble, chain};
+use super::desk::refused;
+use super::officer::Settings;
 use super::print::{self, Format};
 use super::stopped;
+use crate::admin::queue::Order;
+use crate::message::{EntryId, MessageId};
 use crate::store::{EntryRow, EntryState};
 
 /// The options of `ravelin queue`.
@@ -17,25 +22,150 @@ pub(super) struct Queue {
     act: Act,
 }
 
+/// What an act is for, by whom, and why.
+#[derive(Args, Debug)]
+struct Target {
+    /// The operator's settings, as officer.toml; the key is of a subject with the role operator
+    #[arg(long, value_name = "FILE")]
+    desk: PathBuf,
+    /// One entry
+    #[arg(long, value_name = "ID", required_unless_present_any = ["message", "next_hop"], conflicts_with_all = ["message", "next_hop"])]
+    entry: Option<EntryId>,
+    /// All entries of a message
+    #[arg(long, value_name = "ID", conflicts_with = "next_hop")]
+    message: Option<MessageId>,
+    /// All entries for a link; hold and resume count for those that come later too
+    #[arg(long, value_name = "LINK")]
+    next_hop: Option<String>,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 #[derive(Debug, Subcommand)]
 enum Act {
-    /// List all entries, most urgent first; the switch must be stopped
-    #[command(after_help = "Example:\n  ravelin queue list --config ravelin.toml --format json")]
+    /// Hold entries back; their life goes on
+    #[command(
+        after_help = "Example:\n  ravelin queue hold --next-hop birch --reason \"exercise\" \
+        --desk operator.toml"
+    )]
+    Hold(Target),
+    /// List all entries, most urgent first: of a running switch with --desk, of a stopped one without
+    #[command(
+        after_help = "Examples:\n  ravelin queue list --desk operator.toml\n  \
+        ravelin queue list --config ravelin.toml --format json"
+    )]
     List {
-        /// The configuration of the switch
+        /// The configuration of a switch that is stopped
         #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
         config: PathBuf,
+        /// The operator's settings, to ask a running switch
+        #[arg(long, value_name = "FILE")]
+        desk: Option<PathBuf>,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Send entries over another link that asks for the same layers; they are judged again
+    #[command(
+        after_help = "Example:\n  ravelin queue redirect --entry ID --to birch-reserve \
+        --reason \"birch is down\" --desk operator.toml"
+    )]
+    Redirect {
+        #[command(flatten)]
+        target: Target,
+        /// The other link
+        #[arg(long, value_name = "LINK")]
+        to: String,
+    },
+    /// Take entries out; their originators are told
+    #[command(
+        after_help = "Example:\n  ravelin queue remove --message ID --reason \"sent in error\" \
+        --desk operator.toml"
+    )]
+    Remove(Target),
+    /// Let held entries go on
+    #[command(
+        after_help = "Example:\n  ravelin queue resume --next-hop birch --reason \"exercise is over\" \
+        --desk operator.toml"
+    )]
+    Resume(Target),
+    /// Try entries at once
+    #[command(
+        after_help = "Example:\n  ravelin queue retry --next-hop birch --reason \"birch is up\" \
+        --desk operator.toml"
+    )]
+    Retry(Target),
 }
 
-pub(super) fn run(queue: &Queue) -> Result<Answer, Trouble> {
-    let Act::List { config, format } = &queue.act;
-    let mut rows = stopped::store(config)?
-        .entries()
-        .map_err(|error| Trouble::Fault(chain(&error)))?;
-    rows.sort_by_key(|row| (Reverse(row.precedence), row.expires, row.arrived, row.id));
+pub(super) async fn run(queue: &Queue) -> Result<Answer, Trouble> {
+    match &queue.act {
+        Act::Hold(target) => work("hold", target, None).await,
+        Act::List {
+            config,
+            desk,
+            format,
+        } => list(config, desk.as_deref(), *format).await,
+        Act::Redirect { target, to } => work("redirect", target, Some(to)).await,
+        Act::Remove(target) => work("remove", target, None).await,
+        Act::Resume(target) => work("resume", target, None).await,
+        Act::Retry(target) => work("retry", target, None).await,
+    }
+}
+
+async fn work(act: &str, target: &Target, to: Option<&String>) -> Result<Answer, Trouble> {
+    let operator = Settings::of(&target.desk).officer()?;
+    let order = Order {
+        entry: target.entry,
+        message: target.message,
+        next_hop: target.next_hop.clone(),
+        to: to.cloned(),
+        reason: target.reason.clone(),
+    };
+    let done = match operator.desk.work_on_queue(act, &order).await {
+        Ok(done) => done,
+        Err(error) => return refused(error),
+    };
+    match target.format {
+        Format::Json => print::json(&done)?,
+        Format::Table => {
+            let mut text = format!("{act}: {} entries\n", done.done.len());
+            for not in &done.not_done {
+                text.push_str(&format!("not done: {}\n", print::clean(&not.text)));
+            }
+            for paused in &done.paused {
+                text.push_str(&format!(
+                    "held back: {} since {}, by {}: {}\n",
+                    print::clean(&paused.next_hop),
+                    print::time(paused.since),
+                    print::clean(&paused.by),
+                    print::clean(&paused.reason)
+                ));
+            }
+            print::out(&text)?;
+        }
+    }
+    Ok(if done.not_done.is_empty() {
+        Answer::Yes
+    } else {
+        Answer::No
+    })
+}
+
+async fn list(config: &Path, desk: Option<&Path>, format: Format) -> Result<Answer, Trouble> {
+    let rows = match desk {
+        Some(desk) => match Settings::of(desk).officer()?.desk.queue().await {
+            Ok(rows) => rows,
+            Err(error) => return refused(error),
+        },
+        None => {
+            let rows = stopped::store(config)?.entries();
+            let mut rows = rows.map_err(|error| Trouble::Fault(chain(&error)))?;
+            rows.sort_by_key(|row| (Reverse(row.precedence), row.expires, row.arrived, row.id));
+            rows
+        }
+    };
     match format {
         Format::Json => print::json(&rows)?,
         Format::Table => print::out(&print::columns(

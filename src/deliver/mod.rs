@@ -24,6 +24,7 @@ use crate::queue::{Chosen, Claimed, NextHops, Outcome, Queue};
 use crate::smtp::dialogue::{self, Transaction};
 use crate::store::ReplyRow;
 use connection::Connection;
+pub use permission::again as judge_again;
 use pool::Pool;
 
 /// How long to wait when the store does not answer.

@@ -16,7 +16,7 @@ use crate::store::{EntryRow, Permitted};
 ///
 /// # Errors
 /// Why it may not go.
-pub(super) fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Box<Refusal>> {
+pub fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Box<Refusal>> {
     let is_known = config.links.iter().any(|link| link.name == row.next_hop);
     if row.judged_under == config.judged_under() || !is_known {
         return Ok(());

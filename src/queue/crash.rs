@@ -28,6 +28,7 @@ fn open(dir: &Path) -> (Store, Queue) {
         slots: usize::MAX,
         kept_back: 0,
         window: usize::MAX,
+        widest: usize::MAX,
     };
     let queue = Queue::open(store.clone(), Schedule::default(), limits, Clock::system());
     (store, queue.unwrap())

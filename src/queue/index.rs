@@ -1,12 +1,14 @@
 //! The queue in memory: which entry goes next. Follows from the store, kept by what it commits.
 //!
 //! Order: precedence, then the earlier end of life, then arrival.
+//! Between next hops, at the same precedence: the one with the fewest deliveries in hand, so that a
+//! long queue for one holds up no other.
 //! Promises: an entry is in one pair of hands at a time; some slots and some connections to each
 //! next hop are kept for Immediate and above, so that no flood of others holds these up.
 //! Standards: RFC 6710 §5 (overtaking by priority).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Limits, NextHops};
@@ -59,6 +61,42 @@ pub(super) struct Index {
     lives: BTreeSet<(Timestamp, EntryId)>,
     flights: HashMap<EntryId, Flight>,
     deliveries: usize,
+    windows: HashMap<Arc<str>, Window>,
+    paused: HashSet<String>,
+}
+
+/// How many deliveries to one next hop go on at once, in thousandths. It grows by one when as many
+/// deliveries as it has room for have reached the next hop, and shrinks alike: one that is away is
+/// probed by one delivery at a time, one that is well is not held back.
+#[derive(Clone, Copy, Debug)]
+struct Window(usize);
+
+impl Window {
+    const ONE: usize = 1000;
+
+    fn of(deliveries: usize) -> Self {
+        Self(deliveries.saturating_mul(Self::ONE))
+    }
+
+    fn after(self, heard: Heard, limits: &Limits) -> Self {
+        let step = Self::ONE * Self::ONE / self.0.max(Self::ONE);
+        Self(match heard {
+            Heard::Nothing => self.0.saturating_sub(step).max(Self::ONE),
+            Heard::Reply => self
+                .0
+                .saturating_add(step)
+                .min(Self::of(limits.widest.max(limits.window)).0),
+        })
+    }
+}
+
+/// Whether a next hop answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It could not be asked.
+    Nothing,
+    /// It said something, be it yes or no.
+    Reply,
 }
 
 impl Index {
@@ -67,6 +105,9 @@ impl Index {
         match applied {
             Applied::Entry(row) => self.insert(row),
             Applied::EntryGone(id) => self.remove(*id),
+            Applied::Paused(rows) => {
+                self.paused = rows.iter().map(|row| row.next_hop.clone()).collect();
+            }
             Applied::Draft(_) | Applied::DraftGone(_) => {}
         }
     }
@@ -99,27 +140,62 @@ impl Index {
         limits: &Limits,
     ) -> Option<EntryId> {
         self.promote(now);
-        let items = &self.items;
-        let free = limits.slots.saturating_sub(self.deliveries);
+        let Self {
+            items,
+            hops,
+            paused,
+            windows,
+            deliveries,
+            ..
+        } = self;
+        let free = limits.slots.saturating_sub(*deliveries);
         let given_up =
-            |order: &&Order| order.1 <= now && items.get(&order.3).is_some_and(|i| i.tried);
-        let next = self
-            .hops
-            .iter()
-            .filter(|(name, _)| to.includes(name))
-            .filter_map(|(_, hop)| {
-                let order = hop.due.iter().find(|order| !given_up(order))?;
+            |order: &Order| order.1 <= now && items.get(&order.3).is_some_and(|i| i.tried);
+        let open = hops
+            .iter_mut()
+            .filter(|(name, _)| to.includes(name) && !paused.contains(&***name));
+        let next = open
+            .filter_map(|(name, hop)| {
+                // What is given up waits in `lives` alone.
+                while hop.due.first().is_some_and(given_up) {
+                    hop.due.pop_first();
+                }
+                let order = *hop.due.first()?;
                 let kept = if order.0.0 >= Precedence::Immediate {
                     0
                 } else {
                     limits.kept_back
                 };
-                let window = limits.window + limits.kept_back;
-                (free > kept && window.saturating_sub(hop.in_flight) > kept).then_some(*order)
+                let window = windows
+                    .get(name)
+                    .map_or(limits.window, |w| w.0 / Window::ONE);
+                let window = window.saturating_add(limits.kept_back);
+                (free > kept && window.saturating_sub(hop.in_flight) > kept).then_some((
+                    order.0,
+                    hop.in_flight,
+                    order,
+                ))
             })
-            .min()?;
+            .min()?
+            .2;
         self.take_off(next.3, true);
         Some(next.3)
+    }
+
+    /// Takes in what came of a delivery: the window of its next hop grows or shrinks.
+    pub(super) fn heard(&mut self, next_hop: &str, heard: Heard, limits: &Limits) {
+        let window = self
+            .windows
+            .entry(next_hop.into())
+            .or_insert(Window::of(limits.window));
+        *window = window.after(heard, limits);
+    }
+
+    /// How many deliveries to a next hop may go on at once.
+    pub(super) fn window(&self, next_hop: &str, limits: &Limits) -> usize {
+        self.windows
+            .get(next_hop)
+            .map_or(limits.window, |window| window.0 / Window::ONE)
     }
 
     /// Takes an entry whose life is over. One that was never tried gets its attempt first.
@@ -127,7 +203,10 @@ impl Index {
         let over = |id: &EntryId| {
             let item = self.items.get(id);
             !self.flights.contains_key(id)
-                && item.is_some_and(|item| item.tried || item.state == EntryState::Held)
+                && item.is_some_and(|item| {
+                    let is_held = item.state == EntryState::Held;
+                    item.tried || is_held || self.paused.contains(&*item.next_hop)
+                })
         };
         let expired = self.lives.range(..=(now, EntryId::new([0xff; 16])));
         let id = expired.map(|(_, id)| *id).find(over)?;

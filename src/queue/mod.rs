@@ -2,7 +2,7 @@
 //!
 //! - [`put`]: the only way into the queue. [`Queue::claim`]: the next entry that may go.
 //! - `schedule`: life and retry by precedence. `index`: the order. `outcome`: what an attempt does.
-//! - `operator`: list, hold, resume, retry now, remove.
+//! - `operator`: list, hold, resume, retry now, redirect, remove; hold and resume a whole next hop.
 //!
 //! Promises: only what was sealed is queued; an entry is in one pair of hands at a time; FLASH
 //! overtakes ROUTINE; a claim that is dropped goes back, one that is lost in a crash is due again
@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-pub use operator::OperatorError;
+pub use operator::{ANOTHER_NEXT_HOP, OperatorError, Which};
 pub use outcome::{Failure, FailureReason, Finished, Next, Outcome};
 pub use schedule::{Pace, Schedule};
 
@@ -37,7 +37,7 @@ use crate::store::{
     Applied, Change, Committed, EntryRow, EntryState, Fault, RecipientRow, RecipientState,
     ReplyRow, Store,
 };
-use index::Index;
+use index::{Heard, Index};
 
 /// Adds a sealed message to `change`: once that is committed, it is in the queue.
 pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clock) -> EntryId {
@@ -87,8 +87,10 @@ pub struct Limits {
     /// So many of the slots, and so many connections to each next hop beyond the window, are for
     /// Immediate and above.
     pub kept_back: usize,
-    /// Deliveries to one next hop.
+    /// Deliveries to one next hop, before anything is known of it.
     pub window: usize,
+    /// What that grows to while the next hop answers; it shrinks to 1 while it does not.
+    pub widest: usize,
 }
 
 impl Default for Limits {
@@ -97,6 +99,7 @@ impl Default for Limits {
             slots: 50,
             kept_back: 2,
             window: 5,
+            widest: 20,
         }
     }
 }
@@ -157,11 +160,12 @@ impl Queue {
             let observed = Arc::clone(&order);
             store.observe(move |applied| {
                 observed.lock().apply(applied);
-                if matches!(applied, Applied::Entry(_)) {
+                if matches!(applied, Applied::Entry(_) | Applied::Paused(_)) {
                     observed.changed.notify_one();
                 }
             });
             store.entries()?.iter().for_each(|row| index.insert(row));
+            index.apply(&Applied::Paused(store.paused()?));
         }
         Ok(Self {
             store,
@@ -185,6 +189,11 @@ impl Queue {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many deliveries to a next hop may go on at once, by what was heard from it so far.
+    pub fn window(&self, next_hop: &str) -> usize {
+        self.order.lock().window(next_hop, &self.limits)
     }
 
     /// How many entries are being delivered.
@@ -251,6 +260,16 @@ impl Queue {
 
     /// What an attempt leads to: one outcome per recipient of the claimed row, in its order.
     pub fn finish(&self, claimed: &Claimed, outcomes: &[Outcome]) -> Finished {
+        let is_reply = |outcome: &Outcome| match outcome {
+            Outcome::Deferred(reply) => reply.code.is_some(),
+            Outcome::Delivered(_) | Outcome::Failed(_) => true,
+        };
+        let heard = match outcomes.iter().any(is_reply) {
+            true => Heard::Reply,
+            false => Heard::Nothing,
+        };
+        let next_hop = &claimed.row().next_hop;
+        self.order.lock().heard(next_hop, heard, &self.limits);
         outcome::after_attempt(claimed, outcomes, &self.schedule, self.clock.now())
     }
 

@@ -7,9 +7,23 @@ use std::sync::Arc;
 use super::index::NotTaken;
 use super::outcome::{event, give_up};
 use super::{Claimed, Finished, Hold, Kept, Queue};
-use crate::audit::Act;
-use crate::message::EntryId;
-use crate::store::{Change, Committed, EntryRow, EntryState, Fault};
+use crate::audit::{Act, Event};
+use crate::message::{EntryId, MessageId};
+use crate::store::{Change, Committed, EntryRow, EntryState, Fault, PausedRow, Permitted};
+
+/// What an entry was judged under that was given another next hop: no rules that are in force.
+pub const ANOTHER_NEXT_HOP: &str = "another next hop";
+
+/// Which entries an act is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// One entry.
+    Entry(EntryId),
+    /// All entries of a message.
+    Message(MessageId),
+    /// All entries for a next hop.
+    NextHop(String),
+}
 
 /// Why an act was not done.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +37,12 @@ pub enum OperatorError {
     /// Somebody has it in hands.
     #[error("entry {0} is being delivered now; try again when the attempt is over")]
     InFlight(EntryId),
+    /// The layers that it is sealed in are not fit for the other link.
+    #[error("entry {0} cannot go that way: {1}")]
+    NotFit(EntryId, String),
+    /// What it was permitted as is not known, or it is the switch's own words.
+    #[error("entry {0} cannot be judged for another next hop")]
+    NotJudged(EntryId),
     /// It was delivered, removed, or never was.
     #[error("there is no entry {0} in the queue")]
     NotThere(EntryId),
@@ -94,6 +114,100 @@ impl Queue {
         .await
     }
 
+    /// Gives an entry another next hop. It is judged again before it goes there, whatever rules it
+    /// was judged under; its layers stay. The caller sees to it that they are fit for that link.
+    pub async fn redirect(
+        &self,
+        id: EntryId,
+        to: &str,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Committed, OperatorError> {
+        let now = self.clock.now();
+        let update = |row: &mut EntryRow| {
+            already(row.next_hop == to, id, "on this way")?;
+            if !matches!(row.permitted, Permitted::As { .. }) {
+                return Err(OperatorError::NotJudged(id));
+            }
+            row.next_hop = to.to_owned();
+            row.judged_under = ANOTHER_NEXT_HOP.to_owned();
+            row.due = now;
+            Ok(())
+        };
+        self.act_told(id, Act::Redirected, actor, reason, Some(to), update)
+            .await
+    }
+
+    /// The entries that an act is for, most urgent first.
+    pub fn matching(&self, which: &Which) -> Result<Vec<EntryId>, Fault> {
+        let is_one = |row: &EntryRow| match which {
+            Which::Entry(id) => row.id == *id,
+            Which::Message(id) => row.message == *id,
+            Which::NextHop(name) => row.next_hop == *name,
+        };
+        if let Which::Entry(id) = which {
+            return Ok(vec![*id]);
+        }
+        let rows = self.list()?;
+        Ok(rows
+            .iter()
+            .filter(|row| is_one(row))
+            .map(|r| r.id)
+            .collect())
+    }
+
+    /// The next hops that are held back.
+    pub fn paused(&self) -> Result<Vec<PausedRow>, Fault> {
+        self.store.paused()
+    }
+
+    /// Holds back everything for a next hop, also what comes later; kept over a restart. What is
+    /// being delivered goes on, lives go on.
+    pub async fn pause(&self, next_hop: &str, actor: &str, reason: &str) -> Result<bool, Fault> {
+        let mut rows = self.store.paused()?;
+        if rows.iter().any(|row| row.next_hop == next_hop) {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        rows.push(PausedRow {
+            next_hop: next_hop.to_owned(),
+            by: actor.to_owned(),
+            since: now,
+            reason: reason.to_owned(),
+        });
+        self.remember(rows, Act::Paused, next_hop, actor, reason)
+            .await
+    }
+
+    /// Lets everything for a next hop go on.
+    pub async fn unpause(&self, next_hop: &str, actor: &str, reason: &str) -> Result<bool, Fault> {
+        let mut rows = self.store.paused()?;
+        let before = rows.len();
+        rows.retain(|row| row.next_hop != next_hop);
+        if rows.len() == before {
+            return Ok(false);
+        }
+        self.remember(rows, Act::Resumed, next_hop, actor, reason)
+            .await
+    }
+
+    async fn remember(
+        &self,
+        rows: Vec<PausedRow>,
+        act: Act,
+        next_hop: &str,
+        actor: &str,
+        reason: &str,
+    ) -> Result<bool, Fault> {
+        let event = Event::new(self.clock.now(), act, actor)
+            .detail("next-hop", next_hop)
+            .detail("reason", reason);
+        let mut change = Change::new();
+        change.remember_paused(rows);
+        change.record(event);
+        self.store.commit(change).await.map(|_| true)
+    }
+
     /// Prepares the removal of an entry; [`Queue::settle`] does it. Between the two the caller adds
     /// the report for the originator.
     pub fn remove(
@@ -124,11 +238,27 @@ impl Queue {
         reason: &str,
         update: impl FnOnce(&mut EntryRow) -> Result<(), OperatorError>,
     ) -> Result<Committed, OperatorError> {
+        self.act_told(id, act, actor, reason, None, update).await
+    }
+
+    async fn act_told(
+        &self,
+        id: EntryId,
+        act: Act,
+        actor: &str,
+        reason: &str,
+        to: Option<&str>,
+        update: impl FnOnce(&mut EntryRow) -> Result<(), OperatorError>,
+    ) -> Result<Committed, OperatorError> {
         let hold = self.take_this(id)?;
         let mut row = self.store.entry(id)?.ok_or(OperatorError::NotThere(id))?;
+        let told = event(act, actor, &row, self.clock.now()).detail("reason", reason);
         update(&mut row)?;
         let mut change = Change::new();
-        change.record(event(act, actor, &row, self.clock.now()).detail("reason", reason));
+        change.record(match to {
+            Some(to) => told.detail("to", to),
+            None => told,
+        });
         change.update_entry(row);
         let committed = self.store.commit(change).await?;
         drop(hold);

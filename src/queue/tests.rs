@@ -118,6 +118,7 @@ fn the_window_of_a_hop_and_the_slots_keep_room_for_immediate() {
         slots: 4,
         kept_back: 1,
         window: 2,
+        widest: 2,
     });
     for _ in 0..9 {
         bench.put("birch", Precedence::Routine);
@@ -392,4 +393,126 @@ fn only_put_makes_entries() {
     });
     assert_eq!(callers.len(), 1, "{callers:?}");
     assert!(callers[0].ends_with("src/queue/mod.rs"), "{callers:?}");
+}
+
+fn silence() -> Outcome {
+    Outcome::Deferred(ReplyRow {
+        code: None,
+        ..reply(400)
+    })
+}
+
+#[test]
+fn a_window_grows_while_the_next_hop_answers_and_shrinks_while_it_does_not() {
+    let bench = bench(Limits::default());
+    for _ in 0..400 {
+        bench.put("birch", Precedence::Routine);
+    }
+    let attempt = |outcome: Outcome| {
+        let claimed = bench.claim().unwrap();
+        bench.settle(claimed, &[outcome]);
+        bench.queue.window("birch")
+    };
+    assert_eq!(bench.queue.window("birch"), 5);
+    let widths: Vec<_> = (0..12).map(|_| attempt(silence())).collect();
+    assert!(widths.is_sorted_by(|a, b| a >= b), "{widths:?}");
+    assert_eq!(widths.last(), Some(&1), "a probe is always let through");
+    assert_eq!(
+        bench.queue.window("alder"),
+        5,
+        "no link's trouble is another's"
+    );
+    // A refusal is an answer too.
+    let widths = (0..250).map(|n| match n % 3 {
+        0 => attempt(Outcome::Failed(reply(550))),
+        1 => attempt(Outcome::Deferred(reply(451))),
+        _ => attempt(Outcome::Delivered(reply(250))),
+    });
+    let widths: Vec<_> = widths.collect();
+    assert!(widths.is_sorted(), "{widths:?}");
+    assert_eq!(widths.last(), Some(&20));
+}
+
+#[test]
+fn a_long_queue_for_one_next_hop_holds_up_no_other() {
+    let limits = Limits {
+        slots: 10,
+        kept_back: 0,
+        window: 8,
+        widest: 8,
+    };
+    let bench = bench(limits);
+    for _ in 0..100 {
+        bench.put("birch", Precedence::Routine);
+    }
+    bench.pass(60);
+    for _ in 0..4 {
+        bench.put("cedar", Precedence::Routine);
+    }
+    let claimed: Vec<_> = std::iter::from_fn(|| bench.claim()).collect();
+    let of = |name: &str| claimed.iter().filter(|c| c.row().next_hop == name).count();
+    assert_eq!((of("birch"), of("cedar")), (6, 4));
+    drop(claimed);
+    // Urgency goes before fairness.
+    let flash: Vec<_> = (0..3)
+        .map(|_| bench.put("birch", Precedence::Flash))
+        .collect();
+    for _ in 0..3 {
+        let claimed = bench.claim().unwrap();
+        assert!(flash.contains(&claimed.row().id));
+        std::mem::forget(claimed);
+    }
+}
+
+#[tokio::test]
+async fn a_next_hop_is_held_back_with_all_that_comes_and_over_a_restart() {
+    let bench = bench(Limits::default());
+    bench.put("birch", Precedence::Flash);
+    let other = bench.put("cedar", Precedence::Deferred);
+    let held = bench.queue.pause("birch", "operator", "exercise").await;
+    assert!(held.unwrap());
+    assert!(
+        !bench
+            .queue
+            .pause("birch", "operator", "again")
+            .await
+            .unwrap()
+    );
+    assert!(bench.last_record().contains("\"reason\":\"exercise\""));
+    bench.put("birch", Precedence::Override);
+    let claimed = bench.claim().unwrap();
+    assert_eq!(claimed.row().id, other);
+    assert!(bench.claim().is_none());
+    drop(claimed);
+    let queue = open_queue(&bench.store, Limits::default(), &bench.clock);
+    assert_eq!(queue.paused().unwrap()[0].reason, "exercise");
+    let claim = |queue: &Queue| queue.claim(bench.clock.now(), NextHops::Only("birch"));
+    assert!(claim(&queue).unwrap().is_none());
+    // Its life goes on, also when it was never tried.
+    let later = bench.clock.now().checked_add(Duration::from_secs(5 * 3600));
+    assert!(queue.claim_expired(later.unwrap()).unwrap().is_some());
+    assert!(queue.claim_expired(bench.clock.now()).unwrap().is_none());
+    assert!(queue.unpause("birch", "operator", "over").await.unwrap());
+    assert!(!queue.unpause("birch", "operator", "over").await.unwrap());
+    assert!(claim(&queue).unwrap().is_some());
+}
+
+#[test]
+fn what_is_given_up_is_neither_delivered_nor_in_the_way() {
+    let bench = bench(Limits::default());
+    let flash: Vec<_> = (0..3)
+        .map(|_| bench.put("birch", Precedence::Flash))
+        .collect();
+    for _ in &flash {
+        let claimed = bench.claim().unwrap();
+        bench.settle(claimed, &[Outcome::Deferred(reply(451))]);
+    }
+    bench.pass(5 * 3600);
+    let fresh = bench.put("birch", Precedence::Routine);
+    assert_eq!(bench.claim().unwrap().row().id, fresh);
+    for _ in &flash {
+        let expired = bench.queue.claim_expired(bench.clock.now()).unwrap();
+        assert!(flash.contains(&expired.as_ref().unwrap().row().id));
+        std::mem::forget(expired);
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::rows::{DraftRow, EntryRow, PolicyRow};
+use super::rows::{DraftRow, EntryRow, PausedRow, PolicyRow};
 use crate::audit::Event;
 use crate::message::{DraftId, EntryId};
 
@@ -22,6 +22,7 @@ pub struct Change {
 pub(super) enum Op {
     PutDraft(DraftRow, Arc<[u8]>),
     PutEntry(EntryRow, Arc<[u8]>),
+    Paused(Vec<PausedRow>),
     Policies(Vec<PolicyRow>),
     QuarantineDraft(DraftId),
     QuarantineEntry(EntryId),
@@ -90,6 +91,11 @@ impl Change {
     /// Remembers which label policies are in force, in the place of what was remembered.
     pub fn remember_policies(&mut self, rows: Vec<PolicyRow>) {
         self.ops.push(Op::Policies(rows));
+    }
+
+    /// Remembers which next hops an operator holds back, in the place of what was remembered.
+    pub fn remember_paused(&mut self, rows: Vec<PausedRow>) {
+        self.ops.push(Op::Paused(rows));
     }
 
     /// Takes over everything that `other` holds, after what is already here.

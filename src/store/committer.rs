@@ -20,7 +20,7 @@ use super::engine::{StopOnPanic, Table, Write};
 use super::rows::{DraftRow, EntryRow, EntryState};
 use super::sealing::Sealer;
 use super::start::{body_key, draft_name, entry_name};
-use super::{Applied, Committed, Fault, POLICIES, Shared};
+use super::{Applied, Committed, Fault, PAUSED, POLICIES, Shared};
 use crate::audit::export::Export;
 use crate::audit::{Chain, Event, Record};
 use crate::clock::Timestamp;
@@ -218,6 +218,7 @@ impl Committer {
                     Expected::Revision(row.revision),
                 ),
                 // One value, replaced whole: it conflicts only with a second one in the change.
+                Op::Paused(_) => ("paused".to_owned(), None, Expected::None),
                 Op::Policies(_) => ("policies".to_owned(), None, Expected::None),
                 Op::QuarantineDraft(id) | Op::RemoveDraft(id) => {
                     (draft_name(*id), self.index.drafts.get(id), Expected::Any)
@@ -281,13 +282,12 @@ impl Committer {
         match op {
             Op::PutDraft(row, _) | Op::UpdateDraft(row) => self.stage_draft(row, place, group),
             Op::PutEntry(row, _) | Op::UpdateEntry(row) => self.stage_entry(row, place, group),
-            Op::Policies(rows) => {
-                let json = Zeroizing::new(serde_json::to_vec(&rows)?);
-                let sealed = self.shared.sealer.seal(Table::Meta, POLICIES, &json)?;
-                let write = Write::Put(Table::Meta, POLICIES.to_vec(), sealed);
-                group.writes.push(write);
+            Op::Paused(rows) => {
+                self.remember(PAUSED, &rows, group)?;
+                group.applied.push(Applied::Paused(rows));
                 Ok(())
             }
+            Op::Policies(rows) => self.remember(POLICIES, &rows, group),
             Op::RemoveDraft(id) => {
                 let known = self.index.drafts.remove(&id);
                 group
@@ -321,6 +321,15 @@ impl Committer {
                 Ok(())
             }
         }
+    }
+
+    fn remember(&self, name: &[u8], rows: &impl Serialize, group: &mut Group) -> Result<(), Fault> {
+        let json = Zeroizing::new(serde_json::to_vec(rows)?);
+        let sealed = self.shared.sealer.seal(Table::Meta, name, &json)?;
+        group
+            .writes
+            .push(Write::Put(Table::Meta, name.to_vec(), sealed));
+        Ok(())
     }
 
     fn stage_draft(

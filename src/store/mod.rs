@@ -45,14 +45,16 @@ use sealing::Sealer;
 
 pub use change::Change;
 pub use rows::{
-    DraftRow, DraftState, EntryRow, EntryState, Permitted, PolicyRow, RecipientRow, RecipientState,
-    ReplyRow,
+    DraftRow, DraftState, EntryRow, EntryState, PausedRow, Permitted, PolicyRow, RecipientRow,
+    RecipientState, ReplyRow,
 };
 pub use sealing::{KeyFileError, StoreKey};
 
 use crate::clock::Clock;
 use crate::message::{DraftId, EntryId};
 
+/// The name under which the next hops that are held back are remembered.
+const PAUSED: &[u8] = b"paused";
 /// The name under which the policies in force are remembered.
 const POLICIES: &[u8] = b"policies";
 
@@ -95,6 +97,8 @@ pub enum Applied {
     Entry(EntryRow),
     /// An entry is gone.
     EntryGone(EntryId),
+    /// These next hops are held back, and no others.
+    Paused(Vec<PausedRow>),
 }
 
 /// How much was committed since the store was opened.
@@ -276,6 +280,14 @@ impl Store {
         let stored = self
             .inner
             .stored(Table::Meta, POLICIES, "the memory of policies")?;
+        Ok(stored.unwrap_or_default())
+    }
+
+    /// The next hops that an operator holds back.
+    pub fn paused(&self) -> Result<Vec<PausedRow>, Fault> {
+        let stored = self
+            .inner
+            .stored(Table::Meta, PAUSED, "the memory of paused next hops")?;
         Ok(stored.unwrap_or_default())
     }
 

@@ -79,6 +79,19 @@ pub enum Permitted {
     Unknown,
 }
 
+/// A next hop that an operator holds back: nothing is delivered there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedRow {
+    /// The name of the link.
+    pub next_hop: String,
+    /// Who holds it back.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
 /// A label policy that was in force: what an older one in its place is told by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRow {

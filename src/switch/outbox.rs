@@ -69,7 +69,7 @@ impl Switch {
 
     /// Commits an outcome with its report. When that fails the entry stays as it was, and is
     /// delivered again: twice is the lesser evil.
-    async fn settle(&self, claimed: Claimed, finished: Finished) {
+    pub(super) async fn settle(&self, claimed: Claimed, finished: Finished) {
         let Finished {
             mut change,
             failures,
