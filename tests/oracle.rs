@@ -4,13 +4,16 @@ use std::path::Path;
 
 use base64::Engine;
 use ravelin::cli::demo::World;
-use ravelin::clock::Clock;
+use ravelin::clock::{Clock, Timestamp};
+use ravelin::config::{Config, KeyTransport};
 use ravelin::crypto::algorithm::ContentCipher;
 use ravelin::crypto::certificate::Certificate;
 use ravelin::crypto::cms::envelope::envelope;
 use ravelin::crypto::cms::read::{ContentInfo, Limits, RecipientInfo, parse};
-use ravelin::crypto::keys::Identity;
+use ravelin::crypto::keys::{Identity, Pkcs1Transport};
 use ravelin::message::address::Address;
+use ravelin::message::envelope::{Identity as Party, Peer, Protection};
+use ravelin::open::Opener;
 
 const CBC: ContentCipher = ContentCipher::Aes256Cbc;
 const GCM: ContentCipher = ContentCipher::Aes256Gcm;
@@ -210,5 +213,52 @@ async fn every_failure_inside_a_cbc_envelope_has_one_reply() {
     // The chain tells those who may know.
     let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
     assert!(chain.contains("inside a CBC envelope: signature.invalid"));
+    world.end().await;
+}
+
+/// PKCS#1 v1.5 key transport is read from a link that says so, and from nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn pkcs1_key_transport_is_read_only_from_a_link_that_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::found(dir.path(), Clock::system(), "").await.unwrap();
+    let file = dir.path().join("config/birch.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let with = |setting: &str| {
+        let text = written.replace("[link.arrives]", &format!("[link.arrives]\n{setting}"));
+        assert_ne!(text, written);
+        std::fs::write(&file, text).unwrap();
+        ravelin::config::load(&file)
+    };
+    let peer = |identity| Peer {
+        name: "submission".into(),
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        helo: "there".into(),
+        protection: Protection::Tls,
+        certificate: None,
+        identity,
+    };
+    let read = |config: &Config, identity| {
+        let peer = peer(identity);
+        let opener = Opener::for_peer(config, Timestamp::now(), &peer);
+        assert!(!opener.keys.is_empty());
+        opener
+            .keys
+            .iter()
+            .all(|key| key.pkcs1() == Pkcs1Transport::Read)
+    };
+    let config = with("key-transport = \"pkcs1\"").unwrap();
+    let with_arrival = config
+        .links
+        .iter()
+        .find(|link| link.arrival.key_transport == KeyTransport::Pkcs1)
+        .unwrap();
+    assert!(read(&config, Party::Link(with_arrival.name.clone())));
+    let somebody = world.birch.person("reader").unwrap().address.clone();
+    assert!(!read(&config, Party::Subject(somebody)));
+    assert!(!read(&config, Party::Nobody));
+    for link in &world.birch_config.links {
+        assert!(!read(&world.birch_config, Party::Link(link.name.clone())));
+    }
+    assert!(with("key-transport = \"raw\"").is_err());
     world.end().await;
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LinkProtocol, ListenRole, Recipients, SignedBy, SioLabelRule, TlsNeed};
+use super::{KeyTransport, LinkProtocol, ListenRole, Recipients, SignedBy, SioLabelRule, TlsNeed};
 use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
@@ -132,6 +132,8 @@ pub struct Keys {
     pub sign: Identity,
     /// Open what is encrypted for this domain.
     pub decrypt: Vec<Identity>,
+    /// The same, for links whose far side knows nothing better than PKCS#1 v1.5 key transport.
+    pub decrypt_pkcs1: Vec<Identity>,
     /// Shows this switch to its peers.
     pub tls: Identity,
 }
@@ -224,6 +226,8 @@ pub struct Arrival {
     pub release: ReleaseOwed,
     /// How its header fields may be put under a signature.
     pub header_protection: Vec<Dialect>,
+    /// Which RSA key transport is read.
+    pub key_transport: KeyTransport,
 }
 
 /// The classifications, of the domain's own policy, for which the origin owes a release.

@@ -27,7 +27,8 @@ pub use meant::{
 
 pub use units::{ByteSize, Life};
 pub use written::{
-    LinkProtocol, ListenRole, Recipients, Revocation, SealKind, SignedBy, SioLabelRule, TlsNeed,
+    KeyTransport, LinkProtocol, ListenRole, Recipients, Revocation, SealKind, SignedBy,
+    SioLabelRule, TlsNeed,
 };
 
 /// Reads and checks the configuration in `file`, as it is now. Paths in it are relative to its folder.

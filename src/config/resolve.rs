@@ -105,6 +105,12 @@ pub(super) fn resolve(
         .iter()
         .map(|rule| at.release_rule(rule, policy, &links))
         .collect::<Result<_, _>>()?;
+    let decrypt: Vec<Identity> = written
+        .keys
+        .decrypt
+        .iter()
+        .map(|key| at.identity("keys.decrypt", key))
+        .collect::<Result<_, _>>()?;
     Ok(Config {
         file: file.to_owned(),
         number: super::policies::number(&provenance, &subjects, &links),
@@ -125,12 +131,12 @@ pub(super) fn resolve(
             .map(|path| at.path(path.get_ref())),
         keys: Arc::new(Keys {
             sign: at.identity("keys.sign", &written.keys.sign)?,
-            decrypt: written
-                .keys
-                .decrypt
+            decrypt_pkcs1: decrypt
                 .iter()
-                .map(|key| at.identity("keys.decrypt", key))
-                .collect::<Result<_, _>>()?,
+                .cloned()
+                .map(Identity::reading_pkcs1)
+                .collect(),
+            decrypt,
             tls: at.identity("keys.tls", &written.keys.tls)?,
         }),
         trust,
@@ -436,6 +442,7 @@ impl Place<'_> {
                 signed_by: link.arrives.signed_by,
                 release: ReleaseOwed(release),
                 header_protection: link.arrives.header_protection.clone(),
+                key_transport: link.arrives.key_transport,
             },
         })
     }

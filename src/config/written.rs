@@ -369,6 +369,20 @@ pub(super) struct Arrives {
     /// How its header fields may be put under a signature.
     #[serde(default = "all_dialects")]
     pub header_protection: Vec<Dialect>,
+    /// Which RSA key transport is read.
+    #[serde(default)]
+    pub key_transport: KeyTransport,
+}
+
+/// Which RSA key transport is read from a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyTransport {
+    /// RSAES-OAEP.
+    #[default]
+    Oaep,
+    /// RSAES-PKCS1-v1_5 too: for a far side that knows nothing better.
+    Pkcs1,
 }
 
 impl Default for Arrives {
@@ -377,6 +391,7 @@ impl Default for Arrives {
             signed_by: SignedBy::default(),
             release_owed: None,
             header_protection: all_dialects(),
+            key_transport: KeyTransport::default(),
         }
     }
 }

@@ -128,6 +128,17 @@ pub enum KeyError {
     },
 }
 
+/// Whether PKCS#1 v1.5 key transport is read.
+// RFC 8551 §6: an automatic gateway is the ideal oracle for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pkcs1Transport {
+    /// For a peer that knows nothing better, and is trusted not to try it out.
+    Read,
+    /// The default.
+    #[default]
+    Refused,
+}
+
 /// A certificate, its private key, and the authorities above it (nearest first).
 #[derive(Clone)]
 pub struct Identity {
@@ -135,6 +146,7 @@ pub struct Identity {
     key: Arc<dyn PrivateKey>,
     chain: Vec<Certificate>,
     scheme: SignatureScheme,
+    pkcs1: Pkcs1Transport,
 }
 
 impl Identity {
@@ -164,7 +176,20 @@ impl Identity {
             key,
             chain,
             scheme,
+            pkcs1: Pkcs1Transport::default(),
         })
+    }
+
+    /// The same, with which PKCS#1 v1.5 key transport is read too.
+    #[must_use]
+    pub fn reading_pkcs1(mut self) -> Self {
+        self.pkcs1 = Pkcs1Transport::Read;
+        self
+    }
+
+    /// Whether PKCS#1 v1.5 key transport is read with it.
+    pub fn pkcs1(&self) -> Pkcs1Transport {
+        self.pkcs1
     }
 
     /// From PEM text: the first certificate is the identity's own, the others are its chain.

@@ -21,7 +21,7 @@ pub use protected::{Conflict, Protected, Protection};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::config::Config;
+use crate::config::{Config, KeyTransport};
 use crate::crypto::keys::Identity as Key;
 use crate::crypto::trust::TrustStore;
 use crate::decision::{Reason, Refusal, Stop};
@@ -50,7 +50,11 @@ impl<'a> Opener<'a> {
             Identity::Nobody | Identity::Subject(_) => None,
         };
         Self {
-            keys: &config.keys.decrypt,
+            // RFC 8551 §6: PKCS#1 v1.5 only from a link that says so
+            keys: match link.map(|link| link.arrival.key_transport) {
+                Some(KeyTransport::Pkcs1) => &config.keys.decrypt_pkcs1,
+                Some(KeyTransport::Oaep) | None => &config.keys.decrypt,
+            },
             trust: link.map_or(&config.trust, |link| &link.trust),
             at,
             limits: Limits::default(),

@@ -204,6 +204,8 @@ fn pkcs1_is_read_only_where_it_is_allowed_and_every_failure_is_alike() {
     for cipher in ["-aes-256-cbc", "-aes-256-gcm"] {
         let cms = lab.encrypt("enc-rsa", &[cipher], &[]);
         assert!(with(&cms, &allowed).as_deref() == Ok(CONTENT), "{cipher}");
+        let own = [lab.identity("enc-rsa").reading_pkcs1()];
+        assert!(open(&cms, &own).as_deref() == Ok(CONTENT), "{cipher}");
         assert!(matches!(
             with(&cms, &Keys::of(&rsa)),
             Err(DecryptError::NotAccepted(_))

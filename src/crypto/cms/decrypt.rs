@@ -17,6 +17,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::crypto::algorithm::ContentCipher;
+pub use crate::crypto::keys::Pkcs1Transport;
 use crate::crypto::keys::{Identity, Secret};
 use crate::crypto::provider;
 
@@ -34,7 +35,7 @@ pub struct Keys<'a> {
     pub shared: &'a [SharedKey],
     /// Passwords that sender and recipient know beforehand.
     pub passwords: &'a [Secret],
-    /// Whether PKCS#1 v1.5 key transport is read.
+    /// Whether PKCS#1 v1.5 key transport is read with every identity; each can say so for itself.
     pub pkcs1: Pkcs1Transport,
 }
 
@@ -45,17 +46,6 @@ pub struct SharedKey {
     pub identifier: Vec<u8>,
     /// The key-encryption key.
     pub key: Secret,
-}
-
-/// Whether PKCS#1 v1.5 key transport is read.
-// RFC 8551 §6: an automatic gateway is the ideal oracle for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pkcs1Transport {
-    /// For a peer that knows nothing better, and is trusted not to try it out.
-    Read,
-    /// The default.
-    #[default]
-    Refused,
 }
 
 impl<'a> Keys<'a> {

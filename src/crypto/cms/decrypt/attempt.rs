@@ -153,7 +153,11 @@ fn of_recipient<'a>(
         }
         RecipientInfo::KeyTransport(transport) => {
             for identity in ours(&transport.rid) {
-                attempts.push(match transport_problem(transport, keys.pkcs1) {
+                let pkcs1 = match identity.pkcs1() {
+                    Pkcs1Transport::Read => Pkcs1Transport::Read,
+                    Pkcs1Transport::Refused => keys.pkcs1,
+                };
+                attempts.push(match transport_problem(transport, pkcs1) {
                     Some(problem) => return Err(problem),
                     None if transport.algorithm.oid == oid::RSA_ENCRYPTION => {
                         Attempt::OldTransport {
