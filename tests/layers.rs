@@ -38,6 +38,9 @@ const ENGINES: &[(&str, &str)] = &[("redb", "store/redb.rs")];
 /// Rooms that may open sockets. `cli` holds the officer's client and the demo's mailboxes.
 const SOCKETS: &[&str] = &["accept", "admin", "cli", "deliver"];
 
+/// Files that may open sockets in rooms that otherwise may not (design: crypto/revocation).
+const SOCKET_FILES: &[&str] = &["crypto/revocation/http.rs"];
+
 /// The longest file.
 const LINES: usize = 600;
 
@@ -125,7 +128,9 @@ fn sockets_are_opened_only_where_the_design_says() {
             line.contains("TcpStream") || line.contains("TcpListener") || line.contains("UdpSocket")
         });
         assert!(
-            !opens || SOCKETS.contains(&room(&path).as_str()),
+            !opens
+                || SOCKETS.contains(&room(&path).as_str())
+                || SOCKET_FILES.iter().any(|file| path.ends_with(file)),
             "{} opens a socket",
             path.display()
         );

@@ -5,6 +5,7 @@
 //! nothing, and a warning says so.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use der::asn1::ObjectIdentifier;
@@ -15,6 +16,9 @@ use super::material::{self, Named};
 use super::print::{self, Format};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::certificate::Certificate;
+use crate::crypto::revocation::fetch::Online;
+use crate::crypto::revocation::http::Http;
+use crate::crypto::revocation::ocsp::Response;
 use crate::crypto::trust::{
     Anchor, Attempt, PolicyRules, Purpose, RevocationCheck, Suite, TrustProblem, TrustStore,
 };
@@ -38,8 +42,8 @@ enum Act {
 #[command(
     after_help = "Example:\n  ravelin trust verify anna.pem --anchor root.pem --intermediates \
     authorities/ \\\n    --crl lists/ --at 2026-11-21T12:00:00Z --purpose sign --format json\n\n\
-    Exit code 0: valid; 1: not; 2: something cannot be read. Without --crl, revocation is not \
-    looked up."
+    Exit code 0: valid; 1: not; 2: something cannot be read. Without --crl, --ocsp and \
+    --fetch, revocation is not looked up."
 )]
 struct Verify {
     /// The certificate: PEM or DER. Others in the file count as having come along with it
@@ -54,6 +58,15 @@ struct Verify {
     /// Revocation lists: PEM or DER, files or folders; with them every status must be known
     #[arg(long, value_name = "DIR|FILE", num_args = 1..)]
     crl: Vec<PathBuf>,
+    /// OCSP responses in DER
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    ocsp: Vec<PathBuf>,
+    /// Fetch CRLs and ask OCSP responders where the certificates say so (http)
+    #[arg(long)]
+    fetch: bool,
+    /// Keep fetched CRLs in this folder
+    #[arg(long, value_name = "DIR", requires = "fetch")]
+    cache: Option<PathBuf>,
     /// Judge as of this time, such as 2026-11-21T12:00:00Z
     #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
@@ -188,7 +201,9 @@ fn store(verify: &Verify) -> Result<TrustStore, Trouble> {
     let known = Named::all("--intermediates", &verify.intermediates);
     let known = material::certificates(&known)?;
     let lists = material::usable_lists(&Named::all("--crl", &verify.crl))?;
-    let check = match verify.crl.is_empty() {
+    let responses = responses(&verify.ocsp)?;
+    let nothing = verify.crl.is_empty() && verify.ocsp.is_empty() && !verify.fetch;
+    let check = match nothing {
         true => RevocationCheck::Optional,
         false => RevocationCheck::Required,
     };
@@ -203,10 +218,28 @@ fn store(verify: &Verify) -> Result<TrustStore, Trouble> {
         inhibit_any: verify.inhibit_any,
         inhibit_mapping: verify.inhibit_mapping,
     };
-    Ok(TrustStore::with_anchors(anchors, known, lists)
+    let store = TrustStore::with_anchors(anchors, known, lists)
         .with_revocation(check)
         .with_suite(suite)
-        .with_policies(rules))
+        .with_policies(rules)
+        .with_responses(responses);
+    Ok(match verify.fetch {
+        true => {
+            let online = Online::new(Arc::new(Http::default()), verify.cache.clone());
+            store.with_online(Arc::new(online))
+        }
+        false => store,
+    })
+}
+
+fn responses(paths: &[PathBuf]) -> Result<Vec<Response>, Trouble> {
+    Named::all("--ocsp", paths)
+        .iter()
+        .map(|file| {
+            Response::from_der(&file.read()?)
+                .map_err(|error| file.trouble(chain(&error), "give an OCSP response in DER"))
+        })
+        .collect()
 }
 
 fn anchors(paths: &[PathBuf]) -> Result<Vec<Anchor>, Trouble> {

@@ -17,6 +17,9 @@ use super::pem::{self, PemError};
 use super::provider;
 use crate::clock::Timestamp;
 
+pub mod fetch;
+pub mod http;
+pub mod ocsp;
 mod reading;
 pub(crate) mod scope;
 

@@ -12,11 +12,14 @@ use der::asn1::ObjectIdentifier;
 
 use super::certificate::Certificate;
 use super::revocation::RevocationList;
+use super::revocation::fetch::Online;
+use super::revocation::ocsp::Response;
 use crate::clock::Timestamp;
 
 mod anchor;
 mod list_signer;
 mod names;
+mod online;
 #[cfg(test)]
 mod peer_tests;
 mod policy;
@@ -34,6 +37,8 @@ mod list_tests;
 mod anchor_tests;
 #[cfg(test)]
 mod name_tests;
+#[cfg(test)]
+mod online_tests;
 mod usage;
 
 pub use anchor::Anchor;
@@ -97,6 +102,8 @@ pub struct TrustStore {
     stale: StaleRule,
     suite: Suite,
     policies: PolicyRules,
+    responses: Vec<Response>,
+    online: Option<Arc<Online>>,
     remembered: Arc<Remembered>,
 }
 
@@ -240,6 +247,24 @@ impl TrustStore {
     #[must_use]
     pub fn with_policies(mut self, rules: PolicyRules) -> Self {
         self.policies = rules;
+        self.remembered = Arc::default();
+        self
+    }
+
+    /// The same store with these OCSP answers at hand.
+    #[must_use]
+    pub fn with_responses(mut self, responses: Vec<Response>) -> Self {
+        self.responses = responses;
+        self.remembered = Arc::default();
+        self
+    }
+
+    /// The same store with a way out: CRLs and OCSP answers are fetched where a certificate of an
+    /// otherwise good path says so, while what is at hand does not tell its status. This waits for
+    /// the network, as long as the way out allows.
+    #[must_use]
+    pub fn with_online(mut self, online: Arc<Online>) -> Self {
+        self.online = Some(online);
         self.remembered = Arc::default();
         self
     }

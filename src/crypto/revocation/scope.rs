@@ -102,9 +102,25 @@ impl Point {
     /// The points that the certificate names, then the one that always counts: its issuer.
     // RFC 5280 §4.2.1.13, §6.3.3
     pub(crate) fn of(certificate: &Certificate) -> der::Result<Vec<Self>> {
+        let mut points = match certificate.extension(&DISTRIBUTION_POINTS) {
+            Some(item) => Self::read(&item.value, certificate)?,
+            None => Vec::new(),
+        };
+        points.push(Self {
+            names: Some(vec![GeneralName::DirectoryName(
+                certificate.issuer_name().clone(),
+            )]),
+            reasons: Reasons::ALL,
+            issuer: None,
+        });
+        Ok(points)
+    }
+
+    /// The points of cRLDistributionPoints or freshestCRL.
+    pub(crate) fn read(der: &[u8], certificate: &Certificate) -> der::Result<Vec<Self>> {
         let mut points = Vec::new();
-        if let Some(item) = certificate.extension(&DISTRIBUTION_POINTS) {
-            let written = Vec::<DistributionPoint>::from_der(&item.value)?;
+        {
+            let written = Vec::<DistributionPoint>::from_der(der)?;
             if written.len() > MOST_POINTS {
                 return Err(der::Tag::Sequence.value_error().into());
             }
@@ -127,13 +143,6 @@ impl Point {
                 });
             }
         }
-        points.push(Self {
-            names: Some(vec![GeneralName::DirectoryName(
-                certificate.issuer_name().clone(),
-            )]),
-            reasons: Reasons::ALL,
-            issuer: None,
-        });
         Ok(points)
     }
 }

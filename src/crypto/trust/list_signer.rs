@@ -105,6 +105,7 @@ impl Search<'_> {
             }
             let mut search = Search::new(store, self.extra, Purpose::RevocationList, self.at);
             search.only = Some(anchor);
+            search.asking = self.asking;
             search.pending = self.pending.clone();
             search.pending.push(candidate.clone());
             match search.run(&candidate) {

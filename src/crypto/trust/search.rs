@@ -38,6 +38,8 @@ pub(super) struct Search<'a> {
     pub(super) pending: Vec<Certificate>,
     /// What was found of the signers of lists, under an anchor.
     pub(super) signers: Vec<((RevocationList, Anchor), Result<(), String>)>,
+    /// The status of an OCSP responder is being looked up: not by OCSP again.
+    pub(super) asking: bool,
     steps: usize,
     /// What was found of a certificate (by its digest) under an issuer's key.
     signatures: HashMap<([u8; 32], Vec<u8>), Result<(), TrustProblem>>,
@@ -59,6 +61,7 @@ impl<'a> Search<'a> {
             at,
             only: None,
             pending: Vec::new(),
+            asking: false,
             signers: Vec::new(),
             steps: 0,
             signatures: HashMap::new(),

@@ -7,6 +7,7 @@
 //! Standards: RFC 5280 §5.2.4, §6.3.
 
 use super::anchor::Anchor;
+use super::online::Asked;
 use super::search::Search;
 use super::{Evidence, RevocationCheck, StaleRule, TrustProblem, names};
 use crate::clock::Timestamp;
@@ -16,13 +17,13 @@ use crate::crypto::revocation::{Entry, RevocationList};
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 
 /// What was gathered about one certificate so far.
-struct Gathered {
-    covered: Reasons,
-    evidence: Vec<Evidence>,
+pub(super) struct Gathered {
+    pub(super) covered: Reasons,
+    pub(super) evidence: Vec<Evidence>,
     /// Scopes for which a list in date has spoken: an older hold there is no more.
     spoken: Vec<(Vec<u8>, Scope)>,
-    stale: Option<String>,
-    other: Option<String>,
+    pub(super) stale: Option<String>,
+    pub(super) other: Option<String>,
 }
 
 /// What a list has to say, together with its delta lists.
@@ -49,7 +50,7 @@ impl Search<'_> {
     }
 
     // RFC 5280 §6.3.3
-    fn check_one(
+    pub(super) fn check_one(
         &mut self,
         certificate: &Certificate,
         issuer: Option<&Certificate>,
@@ -63,22 +64,51 @@ impl Search<'_> {
             stale: None,
             other: None,
         };
+        let asked = Asked {
+            certificate,
+            issuer,
+            path,
+            anchor,
+        };
         match Point::of(certificate) {
             Ok(points) => {
-                for point in &points {
-                    for list in self.lists_for(point, certificate) {
-                        let reasons = point.reasons.and(list.scope().reasons);
-                        if let Err(reason) = self.may_sign(&list, point, issuer, path, anchor) {
-                            gathered.other.get_or_insert(reason);
-                            continue;
-                        }
-                        self.consult(&list, certificate, reasons, &mut gathered)?;
+                let store = self.store;
+                let at_hand = &store.lists;
+                self.consult_lists(asked, &points, at_hand, &mut gathered)?;
+                if gathered.covered != Reasons::ALL {
+                    let mut lists = self.fetched_lists(certificate, &points, &mut gathered);
+                    if !lists.is_empty() {
+                        lists.extend(at_hand.iter().cloned());
+                        self.consult_lists(asked, &points, &lists, &mut gathered)?;
                     }
                 }
             }
             Err(_) => gathered.other = Some("its CRL distribution points cannot be read".into()),
         }
+        self.consult_responders(asked, &mut gathered)?;
         self.conclude(certificate, gathered)
+    }
+
+    fn consult_lists(
+        &mut self,
+        asked: Asked<'_>,
+        points: &[Point],
+        pool: &[RevocationList],
+        gathered: &mut Gathered,
+    ) -> Result<(), TrustProblem> {
+        for point in points {
+            for list in lists_for(pool, point, asked.certificate) {
+                let reasons = point.reasons.and(list.scope().reasons);
+                let may = self.may_sign(&list, point, asked.issuer, asked.path, asked.anchor);
+                match may {
+                    Ok(()) => self.consult(&list, pool, asked.certificate, reasons, gathered)?,
+                    Err(reason) => {
+                        gathered.other.get_or_insert(reason);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn conclude(
@@ -113,56 +143,17 @@ impl Search<'_> {
         }
     }
 
-    /// The complete lists that may speak at this point for this certificate, newest first.
-    // RFC 5280 §6.3.3 (b)
-    fn lists_for(&self, point: &Point, certificate: &Certificate) -> Vec<RevocationList> {
-        let is_authority = matches!(
-            certificate.basic_constraints(),
-            Some(BasicConstraints { ca: true, .. })
-        );
-        let fits = |list: &&RevocationList| {
-            let scope = list.scope();
-            let kind = match scope.kinds {
-                Kinds::All => true,
-                Kinds::Attribute => false,
-                Kinds::Authorities => is_authority,
-                Kinds::Users => !is_authority,
-            };
-            let Some(signer) = list.issuer_name() else {
-                return false;
-            };
-            let by = match &point.issuer {
-                // RFC 5280 §6.3.3 (b)(1): another signer only where the list says it is indirect.
-                Some(wanted) => {
-                    scope.indirect && wanted.iter().any(|name| is_directory(name, signer))
-                }
-                None => names::same_name(signer, certificate.issuer_name()),
-            };
-            // RFC 5280 §6.3.3 (b)(2)(i)
-            let place = match (&scope.names, &point.names, &point.issuer) {
-                (None, _, _) => true,
-                (Some(list), Some(point), _) => share_a_name(list, point),
-                (Some(list), None, Some(issuer)) => share_a_name(list, issuer),
-                (Some(_), None, None) => false,
-            };
-            list.base().is_none() && kind && by && place
-        };
-        let mut lists: Vec<RevocationList> =
-            self.store.lists.iter().filter(fits).cloned().collect();
-        lists.sort_by_key(|list| std::cmp::Reverse(list.this_update()));
-        lists
-    }
-
     /// Takes what a list and its delta lists say into account.
     // RFC 5280 §6.3.3 (c), (i) to (l)
     fn consult(
         &mut self,
         list: &RevocationList,
+        pool: &[RevocationList],
         certificate: &Certificate,
         reasons: Reasons,
         gathered: &mut Gathered,
     ) -> Result<(), TrustProblem> {
-        let answer = self.answer(list, certificate);
+        let answer = self.answer(list, pool, certificate);
         let scope = (list.issuer_der().to_vec(), list.scope().clone());
         let spoken = gathered.spoken.contains(&scope);
         match answer.entry {
@@ -191,7 +182,12 @@ impl Search<'_> {
         }
     }
 
-    fn answer(&self, list: &RevocationList, certificate: &Certificate) -> Answer {
+    fn answer(
+        &self,
+        list: &RevocationList,
+        pool: &[RevocationList],
+        certificate: &Certificate,
+    ) -> Answer {
         let is_issuer = |name: &_| names::same_name(name, certificate.issuer_name());
         let serial = certificate.serial_bytes();
         let mut answer = Answer {
@@ -199,12 +195,8 @@ impl Search<'_> {
             this_update: list.this_update(),
             until: self.in_date(list),
         };
-        let mut deltas: Vec<&RevocationList> = self
-            .store
-            .lists
-            .iter()
-            .filter(|delta| goes_with(delta, list))
-            .collect();
+        let mut deltas: Vec<&RevocationList> =
+            pool.iter().filter(|delta| goes_with(delta, list)).collect();
         deltas.sort_by_key(|delta| delta.this_update());
         for delta in deltas {
             let until = self.in_date(delta);
@@ -243,6 +235,47 @@ impl Search<'_> {
             None => Err("its CRL does not say until when it is good".to_owned()),
         }
     }
+}
+
+/// The complete lists that may speak at this point for this certificate, newest first.
+// RFC 5280 §6.3.3 (b)
+fn lists_for(
+    pool: &[RevocationList],
+    point: &Point,
+    certificate: &Certificate,
+) -> Vec<RevocationList> {
+    let is_authority = matches!(
+        certificate.basic_constraints(),
+        Some(BasicConstraints { ca: true, .. })
+    );
+    let fits = |list: &&RevocationList| {
+        let scope = list.scope();
+        let kind = match scope.kinds {
+            Kinds::All => true,
+            Kinds::Attribute => false,
+            Kinds::Authorities => is_authority,
+            Kinds::Users => !is_authority,
+        };
+        let Some(signer) = list.issuer_name() else {
+            return false;
+        };
+        let by = match &point.issuer {
+            // RFC 5280 §6.3.3 (b)(1): another signer only where the list says it is indirect.
+            Some(wanted) => scope.indirect && wanted.iter().any(|name| is_directory(name, signer)),
+            None => names::same_name(signer, certificate.issuer_name()),
+        };
+        // RFC 5280 §6.3.3 (b)(2)(i)
+        let place = match (&scope.names, &point.names, &point.issuer) {
+            (None, _, _) => true,
+            (Some(list), Some(point), _) => share_a_name(list, point),
+            (Some(list), None, Some(issuer)) => share_a_name(list, issuer),
+            (Some(_), None, None) => false,
+        };
+        list.base().is_none() && kind && by && place
+    };
+    let mut lists: Vec<RevocationList> = pool.iter().filter(fits).cloned().collect();
+    lists.sort_by_key(|list| std::cmp::Reverse(list.this_update()));
+    lists
 }
 
 /// Whether the delta list tells what changed since this complete one.
