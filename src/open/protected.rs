@@ -127,12 +127,13 @@ fn wrapped<'e>(entity: &'e Entity, from: Option<&str>) -> Option<&'e Entity> {
     if !kind.is("message", "rfc822")
         || kind.param("hp").is_some()
         || inner.content_type.param("hp").is_some()
-        || inner.smime().is_some()
     {
         return None;
     }
     let is_wrapped = match kind.param("forwarded").map(str::to_ascii_lowercase) {
         Some(forwarded) => forwarded == "no",
+        // A layer of its own inside: somebody's signed message, as it is forwarded.
+        None if inner.smime().is_some() => false,
         None => {
             let address = |value: &str| -> Option<Address> {
                 let mut mailboxes = Address::parse_list(value).ok()?;

@@ -170,6 +170,8 @@ enum Inside {
 }
 
 fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<Inside, WalkError> {
+    // Whether this entity is the message that the one before wrapped.
+    let mut unwrapped = false;
     loop {
         let Found {
             layers,
@@ -186,7 +188,7 @@ fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<Inside, WalkError> 
         if let Some(Layer {
             kind: LayerKind::Signed(signed),
             ..
-        }) = layers.last()
+        }) = layers.last().filter(|_| !unwrapped)
         {
             let outside = protected
                 .last()
@@ -201,6 +203,13 @@ fn descend(opener: &Opener<'_>, found: &mut Found) -> Result<Inside, WalkError> 
             odd.extend(section.odd);
         }
         let inner = wrapped.map(|message| message.range.clone());
+        // A domain wraps what its originator signed: that signature is the next layer.
+        if let Some(message) = wrapped.filter(|message| message.smime().is_some()) {
+            *piece = piece.at(message.range.clone());
+            unwrapped = true;
+            continue;
+        }
+        unwrapped = false;
         let next = step(opener, layer, piece, &entity)?;
         outer.get_or_insert(entity.headers);
         let Some(next) = next else {
