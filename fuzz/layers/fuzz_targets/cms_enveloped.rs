@@ -16,7 +16,10 @@ fuzz_target!(|octets: &[u8]| {
         }
         Ok(ContentInfo::AuthEnveloped(data)) => {
             let _ = decrypt::recipients((&data).into());
-            assert!(decrypt::decrypt(&data, keys).is_err(), "a tag without its key");
+            assert!(
+                decrypt::decrypt(&data, keys).is_err(),
+                "a tag without its key"
+            );
         }
         _ => {}
     }

@@ -12,10 +12,16 @@ fuzz_target!(|octets: &[u8]| {
         assert_eq!(ContentReference::read_receipt(&written), Ok(receipt));
     }
     if let Ok(request) = ReceiptRequest::read(octets) {
-        assert_eq!(ReceiptRequest::read(&value(&request.attribute())), Ok(request));
+        assert_eq!(
+            ReceiptRequest::read(&value(&request.attribute())),
+            Ok(request)
+        );
     }
     if let Ok(history) = MailListHistory::read(octets) {
-        assert_eq!(MailListHistory::read(&value(&history.attribute())), Ok(history));
+        assert_eq!(
+            MailListHistory::read(&value(&history.attribute())),
+            Ok(history)
+        );
     }
 });
 

@@ -27,7 +27,11 @@ pub static LAB: LazyLock<Lab> = LazyLock::new(|| {
     Lab {
         signer: issue(Usage::Sign),
         recipient: issue(Usage::Encrypt),
-        trust: TrustStore::new(vec![authority.certificate().clone()], Vec::new(), Vec::new()),
+        trust: TrustStore::new(
+            vec![authority.certificate().clone()],
+            Vec::new(),
+            Vec::new(),
+        ),
         at,
     }
 });

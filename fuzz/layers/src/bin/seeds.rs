@@ -21,7 +21,8 @@ const PART: &[u8] = b"From: a@x.example\r\nSubject: plan\r\nHP-Outer: Subject: [
     Content-Type: text/plain; hp=\"cipher\"; hp-legacy-display=\"1\"\r\n\r\nSubject: plan\r\n\r\nText\r\n";
 const WRAPPED: &[u8] = b"Content-Type: message/rfc822; forwarded=no\r\n\r\nFrom: a@x.example\r\n\
     Subject: plan\r\n\r\nText\r\n";
-const MIME: &[u8] = b"Content-Type: multipart/mixed; boundary=\"b 1\"\r\n\r\n--b 1\r\n\r\none\r\n--b 1\r\n\
+const MIME: &[u8] =
+    b"Content-Type: multipart/mixed; boundary=\"b 1\"\r\n\r\n--b 1\r\n\r\none\r\n--b 1\r\n\
     Content-Type: message/rfc822\r\n\r\nBcc: x@y.example\r\n\r\ntwo\r\n--b 1\r\n\
     Content-Transfer-Encoding: base64\r\n\r\nQUJD\r\n--b 1--\r\n";
 const MMHS: &[u8] = b"MMHS-Primary-Precedence: 4\r\nMMHS-Copy-Precedence: 2\r\n\
@@ -79,7 +80,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         write("cms_signed", name, octets)?;
     }
     let recipients = [LAB.recipient.certificate().clone()];
-    for (name, cipher) in [("cbc", ContentCipher::Aes256Cbc), ("gcm", ContentCipher::Aes256Gcm)] {
+    for (name, cipher) in [
+        ("cbc", ContentCipher::Aes256Cbc),
+        ("gcm", ContentCipher::Aes256Gcm),
+    ] {
         write("cms_enveloped", name, &envelope(PART, &recipients, cipher)?)?;
     }
     // RFC 3274: version, zlib, id-data with a stored block of zlib.
@@ -90,7 +94,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write("cms_compressed", "stored", compressed)?;
     write("header_protection", "payload", PART)?;
     write("header_protection", "wrapped", WRAPPED)?;
-    write("header_protection", "attribute", value(secure.attribute().der()))?;
+    write(
+        "header_protection",
+        "attribute",
+        value(secure.attribute().der()),
+    )?;
     write("receipt", "request", value(request.attribute().der()))?;
     write("receipt", "receipt", &reference.receipt_der())?;
     write("mime", "mixed", MIME)?;
@@ -102,11 +110,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// The value inside a short attribute of ours: behind the headers of SEQUENCE, type and SET.
 fn value(attribute: &[u8]) -> &[u8] {
     let set = attribute.iter().skip(15).position(|octet| *octet == 0x31);
-    set.and_then(|at| attribute.get(15 + at + 2..)).unwrap_or(attribute)
+    set.and_then(|at| attribute.get(15 + at + 2..))
+        .unwrap_or(attribute)
 }
 
 fn write(target: &str, name: &str, octets: &[u8]) -> std::io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("seeds")
+        .join(target);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(name), octets)
 }
