@@ -14,6 +14,7 @@ use ravelin::crypto::cms::sign::Signer;
 use ravelin::crypto::keys::Identity;
 use ravelin::crypto::lab::{Authority, Request, Usage};
 use ravelin::crypto::trust::{RevocationCheck, TrustStore};
+use ravelin::label::Policies;
 use ravelin::message::header::Limits;
 use ravelin::message::mime::Transfer;
 use ravelin::message::protection::{Confidentiality, Dialect};
@@ -174,6 +175,7 @@ struct Keys {
     sign: Identity,
     encrypt: Vec<Identity>,
     trust: TrustStore,
+    policies: Policies,
     at: Timestamp,
 }
 
@@ -188,6 +190,7 @@ impl Keys {
             encrypt: vec![identity("encrypt")?],
             trust: TrustStore::new(anchors, Vec::new(), Vec::new())
                 .with_revocation(RevocationCheck::Optional),
+            policies: Policies::default(),
             at: Clock::system().now(),
         })
     }
@@ -196,6 +199,7 @@ impl Keys {
         Opener {
             keys: &self.encrypt,
             trust: &self.trust,
+            policies: &self.policies,
             at: self.at,
             limits: Limits::default(),
         }

@@ -27,6 +27,7 @@ use ravelin::crypto::keys::Identity;
 use ravelin::crypto::lab::{Authority, Request, Usage};
 use ravelin::crypto::provider;
 use ravelin::crypto::trust::{RevocationCheck, TrustStore};
+use ravelin::label::Policies;
 use ravelin::message::mime::{Limits, Transfer};
 use ravelin::open::{self, LayerKind, Opener, Piece};
 use ravelin::seal::layers::{self, Wrapping};
@@ -359,6 +360,7 @@ impl Scene {
         let opener = Opener {
             keys: &self.opening,
             trust: &self.trust,
+            policies: &Policies::default(),
             at: self.at,
             limits: Limits::default(),
         };

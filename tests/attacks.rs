@@ -202,6 +202,7 @@ async fn efail_direct_exfiltration() {
     let opener = Opener {
         keys: &keys,
         trust: &world.alder_config.trust,
+        policies: &world.alder_config.policies,
         at: Timestamp::now(),
         limits: HeaderLimits::default(),
     };

@@ -26,6 +26,7 @@ use ravelin::audit::{Head, verify, verify_after};
 use ravelin::cli::demo::{RELEASE_RULE, Trouble, World};
 use ravelin::cli::desk::Desk;
 use ravelin::clock::Clock;
+use ravelin::label::Policies;
 use ravelin::message::mime::Limits;
 use ravelin::message::{DraftId, Precedence};
 use ravelin::open::{self, Opener, Piece};
@@ -273,6 +274,7 @@ impl Test {
         let opener = Opener {
             keys: &[],
             trust: &desk.trust,
+            policies: &Policies::default(),
             at: desk.clock.now(),
             limits: Limits::default(),
         };

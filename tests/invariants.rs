@@ -59,6 +59,7 @@ fn facts(world: &World, message: &[u8], keys: &[ravelin::crypto::keys::Identity]
     let opener = Opener {
         keys,
         trust: &world.alder_config.trust,
+        policies: &world.alder_config.policies,
         at: Timestamp::now(),
         limits: Limits::default(),
     };

@@ -18,6 +18,8 @@ use ravelin::message::mime::multipart_signed;
 struct Written<'a> {
     /// The label in the signed attributes.
     ess: Option<&'a Label>,
+    /// Its octets, where they are not those of ACP 145.
+    octets: Option<Vec<u8>>,
     /// Header lines under the signature.
     signed: String,
     /// Header lines outside.
@@ -37,7 +39,8 @@ impl Written<'_> {
             "{fields}{}Content-Type: text/plain; charset=us-ascii; hp=\"clear\"\r\n\r\n{}\r\n",
             self.signed, self.text
         );
-        let label = self.ess.map(|label| label::ess::encode(label).unwrap());
+        let written = self.ess.map(|label| label::ess::encode(label).unwrap());
+        let label = self.octets.clone().or(written);
         let attributes = label
             .iter()
             .map(|label| ess::security_label(label))
@@ -240,6 +243,35 @@ async fn a_marking_for_people_does_not_contradict_the_label() {
         };
         let reply = said(&world, &written).await;
         assert!(reply.contains(wanted), "{subject}, {text}: {reply}");
+    }
+    world.end().await;
+}
+
+// standards/labels.md section 3: the policy's rbacId says which syntax of categories may stand in a label
+#[tokio::test(flavor = "multi_thread")]
+async fn categories_in_a_syntax_that_the_policy_does_not_name_are_malformed() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = world(dir.path(), "").await;
+    let policy = world.alder_config.policy();
+    let label = label::naming::parse_label(policy, "SECRET; Releasable To: ALDER").unwrap();
+    let text = "x";
+    for (octets, reply) in [
+        (label::ess::encode(&label).unwrap(), "250 "),
+        (
+            label::ess::encode_missi(policy, &label).unwrap(),
+            "550 the security label cannot be read",
+        ),
+    ] {
+        let octets = Some(octets);
+        let subject = "syntax";
+        let written = Written {
+            octets,
+            subject,
+            text,
+            ..Written::default()
+        };
+        let said = said(&world, &written).await;
+        assert!(said.starts_with(reply), "{said}");
     }
     world.end().await;
 }

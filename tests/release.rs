@@ -49,6 +49,7 @@ async fn signed(world: &World, id: DraftId, local: &str) -> Release {
     let opener = ravelin::open::Opener {
         keys: &[],
         trust: &world.alder_config.trust,
+        policies: &world.alder_config.policies,
         at: world.clock.now(),
         limits: ravelin::message::mime::Limits::default(),
     };

@@ -14,6 +14,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::countersign;
 use crate::crypto::trust::TrustStore;
+use crate::label::Policies;
 use crate::message::mime::Limits;
 use crate::open::{Facts, Layer, LayerKind, Opener};
 use crate::review;
@@ -69,6 +70,7 @@ pub(super) fn run(countersign: &Countersign) -> Result<Answer, Trouble> {
     let opener = Opener {
         keys: &[],
         trust: &trust,
+        policies: &Policies::default(),
         at,
         limits: Limits::default(),
     };

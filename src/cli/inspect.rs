@@ -76,6 +76,7 @@ pub(super) fn run(inspect: &Inspect) -> Result<Answer, Trouble> {
     let opener = Opener {
         keys: &keys,
         trust: &trust,
+        policies: &policies,
         at,
         limits: Limits::default(),
     };

@@ -12,6 +12,7 @@ use super::material::{self, Named};
 use super::messages::{self, Secret};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::trust::{RevocationCheck, TrustStore};
+use crate::label::Policies;
 use crate::message::mime::Limits;
 use crate::open::{Facts, LayerKind, Opener, SignerFacts};
 
@@ -76,6 +77,7 @@ pub(super) fn run(open: &Open) -> Result<Answer, Trouble> {
     let opener = Opener {
         keys: &keys,
         trust: &trust,
+        policies: &Policies::default(),
         at: open.at.unwrap_or_else(|| Clock::system().now()),
         limits: Limits::default(),
     };

@@ -22,6 +22,7 @@ use crate::crypto::cms::sign::Signer;
 use crate::crypto::ess::{self, GeneralName, MailListHistory};
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::{RevocationCheck, TrustStore};
+use crate::label::Policies;
 use crate::message::mime::Limits;
 use crate::open::{Facts, LayerKind, Opener, SignedFacts, SignerFacts};
 use crate::seal::layers;
@@ -212,6 +213,7 @@ impl Tools {
         let opener = Opener {
             keys: &self.keys,
             trust: &self.trust,
+            policies: &Policies::default(),
             at: self.at,
             limits: Limits::default(),
         };

@@ -256,6 +256,7 @@ fn examined(officer: &Officer, draft: DraftView, octets: Zeroizing<Vec<u8>>) -> 
     let opener = Opener {
         keys: &[],
         trust: &officer.desk.trust,
+        policies: &officer.policies,
         at,
         limits: Limits::default(),
     };

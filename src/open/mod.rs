@@ -25,6 +25,7 @@ use crate::config::{Config, KeyTransport};
 use crate::crypto::keys::Identity as Key;
 use crate::crypto::trust::TrustStore;
 use crate::decision::{Reason, Refusal, Stop};
+use crate::label::Policies;
 use crate::message::envelope::{Identity, Peer};
 use crate::message::mime::Limits;
 use crate::message::received::Received;
@@ -35,6 +36,9 @@ pub struct Opener<'a> {
     pub keys: &'a [Key],
     /// Who vouches for signers and countersigners.
     pub trust: &'a TrustStore,
+    /// The label policies under which labels are read: they say which syntax of categories may stand
+    /// there and what its names mean. A label of another policy is read as far as its syntax tells.
+    pub policies: &'a Policies,
     /// The time of the decision.
     pub at: Timestamp,
     /// How deep and how many.
@@ -56,6 +60,7 @@ impl<'a> Opener<'a> {
                 Some(KeyTransport::Oaep) | None => &config.keys.decrypt,
             },
             trust: link.map_or(&config.trust, |link| &link.trust),
+            policies: &config.policies,
             at,
             limits: Limits::default(),
         }

@@ -436,7 +436,7 @@ fn signer_facts(
     });
     let label = match &report.label_der {
         None => Carried::Absent,
-        Some(der) => match label::ess::decode(der) {
+        Some(der) => match label::ess::decode_under(der, opener.policies) {
             Ok(label) => Carried::Present(label),
             Err(error) => Carried::Malformed(error),
         },

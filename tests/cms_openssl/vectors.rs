@@ -109,6 +109,7 @@ fn rfc_4134_clear_signed_mail_and_old_ciphers_are_refused_by_name() {
     let opener = Opener {
         keys: &[],
         trust: &TrustStore::new(Vec::new(), Vec::new(), Vec::new()),
+        policies: &Default::default(),
         at: now(),
         limits: Default::default(),
     };

@@ -169,6 +169,7 @@ impl Ledger {
         let opener = Opener {
             keys: &world.birch_config.keys.decrypt,
             trust: &world.alder_config.trust,
+            policies: &world.birch_config.policies,
             at: world.clock.now(),
             limits: Limits::default(),
         };

@@ -501,6 +501,7 @@ fn facts(
     let opener = Opener {
         keys,
         trust,
+        policies: &world.alder_config.policies,
         at: world.clock.now(),
         limits: Limits::default(),
     };
