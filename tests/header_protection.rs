@@ -45,6 +45,7 @@ fn facts(world: &World, message: &[u8]) -> Facts {
     let reader = world.birch.person("reader").unwrap();
     let keys = std::slice::from_ref(&reader.encrypt);
     let opener = Opener {
+        policies: &Default::default(),
         keys,
         trust: &world.alder_config.trust,
         at: Timestamp::now(),
