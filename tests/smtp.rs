@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ravelin::message::Precedence;
 use ravelin::message::address::{Address, ReversePath};
 use ravelin::message::envelope::{Envelope, Identity, Protection};
+use ravelin::message::service::Terms;
 use ravelin::smtp::Reply;
 use ravelin::smtp::dialogue::{Dialogue, Move, Outcome, Protocol, TlsNeed, Transaction};
 use ravelin::smtp::session::{
@@ -293,6 +294,8 @@ impl Default for Client {
                 recipients: vec![Address::parse("b@y.example").unwrap()],
                 bytes: Arc::from(&b"Subject: hi\r\n\r\nbody\r\n"[..]),
                 precedence: Precedence::Flash,
+                terms: Terms::default(),
+                at: "2026-11-21T12:00:00Z".parse().unwrap(),
             },
             dialogue: None,
             said: Vec::new(),
@@ -371,6 +374,10 @@ impl Client {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb {
             "lmtp" => self.protocol = Protocol::Lmtp,
+            "implicit-tls" => {
+                self.tls = TlsNeed::Required;
+                self.dialogue().secured();
+            }
             "tls" => self.tls = TlsNeed::Required,
             "from" => self.transaction.from = ReversePath::parse(rest).unwrap(),
             "to" => {
@@ -380,6 +387,13 @@ impl Client {
                     .collect();
             }
             "message" => self.transaction.bytes = octets(rest).into(),
+            // What the envelope asks for, as the store keeps it.
+            "terms" => self.transaction.terms = serde_json::from_str(rest).unwrap(),
+            "onward" => {
+                assert_eq!(format!("{:?}", self.dialogue().onward()), rest, "{at}");
+            }
+            // Octets as they are, without a line end behind them.
+            "octets" => self.transaction.bytes = octets(&format!("{rest}\\c")).into(),
             "again" => {
                 let transaction = self.transaction.clone();
                 self.dialogue().again(transaction);

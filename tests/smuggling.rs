@@ -224,6 +224,8 @@ fn sent(message: &str) -> (Vec<u8>, Vec<(Address, Outcome)>) {
         recipients: vec![Address::parse("b@y").unwrap()],
         bytes: Arc::from(message.as_bytes()),
         precedence: Precedence::Routine,
+        terms: Default::default(),
+        at: Default::default(),
     };
     let mut dialogue = Dialogue::new(Protocol::Smtp, "us", TlsNeed::Never, transaction);
     let mut said = Vec::new();
@@ -352,6 +354,8 @@ proptest! {
             recipients: vec![Address::parse("b@y").unwrap()],
             bytes: Arc::from(&b"A: b\r\n\r\nx\r\n"[..]),
             precedence: Precedence::Routine,
+            terms: Default::default(),
+            at: Default::default(),
         };
         let mut dialogue = Dialogue::new(Protocol::Lmtp, "us", TlsNeed::Never, transaction);
         let mut done = 0;

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::{LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
 use crate::message::address::Address;
-use crate::smtp::dialogue::{self, Cause, Dialogue, Move, Outcome, Protocol, Transaction};
+use crate::smtp::dialogue::{self, Cause, Dialogue, Move, Onward, Outcome, Protocol, Transaction};
 use crate::tls;
 
 /// How long connecting may take.
@@ -24,8 +24,15 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 /// How long a next hop may take to read what we write.
 const WRITE: Duration = Duration::from_secs(180);
 
-/// What a conversation came to, and the connection if it can go on.
-type Conversed = (Vec<(Address, Outcome)>, Option<Connection>);
+/// What a conversation came to.
+pub(super) struct Conversed {
+    /// One outcome for each recipient.
+    pub outcomes: Vec<(Address, Outcome)>,
+    /// Who reports, of those that were delivered.
+    pub onward: Onward,
+    /// The connection, if it can go on.
+    pub open: Option<Connection>,
+}
 
 /// An open connection between two transactions.
 pub(super) struct Connection {
@@ -65,13 +72,13 @@ impl Connection {
         };
         let mut dialogue = Dialogue::new(protocol, name, need, transaction);
         match converse(&mut stream, &mut dialogue).await? {
-            End::Done(outcomes) => return Ok((outcomes, close(Stream::Clear(stream), dialogue))),
+            End::Done(outcomes) => return Ok(conversed(outcomes, Stream::Clear(stream), dialogue)),
             End::StartTls => {}
         }
         let mut stream = handshake(link, identity, at, stream).await?;
         dialogue.secured();
         match converse(&mut stream, &mut dialogue).await? {
-            End::Done(outcomes) => Ok((outcomes, close(Stream::Tls(Box::new(stream)), dialogue))),
+            End::Done(outcomes) => Ok(conversed(outcomes, Stream::Tls(Box::new(stream)), dialogue)),
             End::StartTls => Err(io::Error::other("STARTTLS inside TLS")),
         }
     }
@@ -89,7 +96,7 @@ impl Connection {
         match end {
             // A next hop that hangs up before it has the message is asked again at once.
             Ok(End::Done(outcomes)) if outcomes.iter().all(|(_, outcome)| is_lost(outcome)) => None,
-            Ok(End::Done(outcomes)) => Some((outcomes, close(self.stream, self.dialogue))),
+            Ok(End::Done(outcomes)) => Some(conversed(outcomes, self.stream, self.dialogue)),
             Ok(End::StartTls) | Err(_) => None,
         }
     }
@@ -125,8 +132,12 @@ fn is_lost(outcome: &Outcome) -> bool {
 }
 
 /// Keeps the connection when the dialogue can go on.
-fn close(stream: Stream, dialogue: Dialogue) -> Option<Connection> {
-    (!dialogue.is_closed()).then_some(Connection { stream, dialogue })
+fn conversed(outcomes: Vec<(Address, Outcome)>, stream: Stream, dialogue: Dialogue) -> Conversed {
+    Conversed {
+        outcomes,
+        onward: dialogue.onward(),
+        open: (!dialogue.is_closed()).then_some(Connection { stream, dialogue }),
+    }
 }
 
 /// TLS with the link's own anchors; then path and revocation by our own trust store.

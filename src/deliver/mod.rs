@@ -21,7 +21,7 @@ use crate::crypto::trust::TrustStore;
 use crate::decision::Refusal;
 use crate::message::address::Address;
 use crate::queue::{Chosen, Claimed, NextHops, Outcome, Queue};
-use crate::smtp::dialogue::{self, Transaction};
+use crate::smtp::dialogue::{self, Onward, Transaction};
 use crate::store::ReplyRow;
 use connection::Connection;
 pub use permission::again as judge_again;
@@ -32,11 +32,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What keeps outcomes: queue state, reports and events, in one commit.
 pub trait Outbox: Send + Sync + 'static {
-    /// Keeps the outcomes of one attempt: one for each recipient, in the order of the row.
+    /// Keeps the outcomes of one attempt: one for each recipient, in the order of the row. `onward`
+    /// says who reports, of those that were delivered.
     fn attempted(
         &self,
         claimed: Claimed,
         outcomes: Vec<Outcome>,
+        onward: Onward,
     ) -> impl Future<Output = ()> + Send;
 
     /// Gives up an entry that may not go any more, by the rules that are in force now.
@@ -84,8 +86,9 @@ pub async fn submit(
     at: Timestamp,
     transaction: Transaction,
 ) -> std::io::Result<Vec<(Address, dialogue::Outcome)>> {
-    let (outcomes, open) = Connection::open(&next_hop, identity, name, at, transaction).await?;
-    if let Some(open) = open {
+    let conversed = Connection::open(&next_hop, identity, name, at, transaction).await?;
+    let outcomes = conversed.outcomes;
+    if let Some(open) = conversed.open {
         open.quit().await;
     }
     Ok(outcomes)
@@ -157,7 +160,7 @@ async fn attempt<O: Outbox>(
         return;
     }
     let link = config.links.iter().find(|link| link.name == row.next_hop);
-    let said = match (link, transaction(&claimed)) {
+    let said = match (link, transaction(&claimed, clock.now())) {
         (Some(link), Ok(transaction)) => converse(&config, &clock, link, &pool, transaction).await,
         (None, _) => Err("the configuration has no link of this name any more".into()),
         (_, Err(text)) => Err(text),
@@ -168,7 +171,7 @@ async fn attempt<O: Outbox>(
         .iter()
         .map(|recipient| match &said {
             Err(text) => deferred(text),
-            Ok(said) => said
+            Ok((said, _)) => said
                 .iter()
                 .find(|(address, _)| address.to_string() == recipient.address)
                 .map_or_else(
@@ -177,11 +180,12 @@ async fn attempt<O: Outbox>(
                 ),
         })
         .collect();
-    outbox.attempted(claimed, outcomes).await;
+    let onward = said.as_ref().map_or(Onward::Silent, |(_, onward)| *onward);
+    outbox.attempted(claimed, outcomes, onward).await;
 }
 
 /// The entry as the dialogue wants it.
-fn transaction(claimed: &Claimed) -> Result<Transaction, String> {
+fn transaction(claimed: &Claimed, at: Timestamp) -> Result<Transaction, String> {
     let row = claimed.row();
     Ok(Transaction {
         from: row.reverse_path().map_err(|error| error.to_string())?,
@@ -193,6 +197,8 @@ fn transaction(claimed: &Claimed) -> Result<Transaction, String> {
             .map_err(|error| error.to_string())?,
         bytes: Arc::from(claimed.body()),
         precedence: row.precedence,
+        terms: row.terms.clone(),
+        at,
     })
 }
 
@@ -203,14 +209,14 @@ async fn converse(
     link: &Arc<Link>,
     pool: &Arc<Pool>,
     transaction: Transaction,
-) -> Result<Vec<(Address, dialogue::Outcome)>, String> {
+) -> Result<(Vec<(Address, dialogue::Outcome)>, Onward), String> {
     if let Some(kept) = pool.take(config, &link.name)
-        && let Some((said, open)) = kept.again(transaction.clone()).await
+        && let Some(conversed) = kept.again(transaction.clone()).await
     {
-        pool.keep(config, &link.name, open);
-        return Ok(said);
+        pool.keep(config, &link.name, conversed.open);
+        return Ok((conversed.outcomes, conversed.onward));
     }
-    let (said, open) = Connection::open(
+    let conversed = Connection::open(
         &NextHop::from(&**link),
         &config.keys.tls,
         &config.name,
@@ -219,8 +225,8 @@ async fn converse(
     )
     .await
     .map_err(|error| format!("{}: {error}", link.address))?;
-    pool.keep(config, &link.name, open);
-    Ok(said)
+    pool.keep(config, &link.name, conversed.open);
+    Ok((conversed.outcomes, conversed.onward))
 }
 
 /// A dialogue's outcome in the words of the queue.

@@ -40,6 +40,18 @@ pub struct Service {
     pub recipients: BTreeMap<Address, RecipientService>,
 }
 
+/// What a transaction says beside sender, recipients and message: kept with a queue entry, and said
+/// to the next hop.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// `MT-PRIORITY` as it came: a relay says the number that it heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i8>,
+    /// What is asked for delivery.
+    pub service: Service,
+}
+
 /// What is asked for one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipientService {
@@ -158,6 +170,22 @@ impl std::fmt::Display for Notify {
             return f.write_str("NEVER");
         }
         f.write_str(&words.join(","))
+    }
+}
+
+impl Terms {
+    /// Whether nothing is asked for beside plain delivery.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What it asks of an entry for these recipients alone.
+    #[must_use]
+    pub fn only_for(&self, recipients: &[Address]) -> Self {
+        Self {
+            priority: self.priority,
+            service: self.service.only_for(recipients),
+        }
     }
 }
 

@@ -32,6 +32,7 @@ use crate::audit::Act;
 use crate::clock::{Clock, Timestamp};
 use crate::message::EntryId;
 use crate::message::address::ReversePath;
+use crate::message::service::ByMode;
 use crate::seal::Sealed;
 use crate::store::{
     Applied, Change, Committed, EntryRow, EntryState, Fault, RecipientRow, RecipientState,
@@ -43,6 +44,17 @@ use index::{Heard, Index};
 pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clock) -> EntryId {
     let id = EntryId::new(clock.fresh_id());
     let now = clock.now();
+    let terms = sealed.terms().clone();
+    // RFC 4865 §4: it waits first, and its life begins then
+    let due = terms.service.hold_until.map_or(now, |hold| hold.max(now));
+    let precedence = sealed.precedence();
+    let expires = schedule.expires(precedence, due);
+    let (expires, notice) = match terms.service.deliver_by {
+        // RFC 2852 §4: after the deadline it goes back, or the sender is told
+        Some(by) if by.mode == ByMode::Return => (expires.min(by.deadline), None),
+        Some(by) => (expires, Some(by.deadline.min(expires))),
+        None => (expires, schedule.notice(precedence, due)),
+    };
     let recipients = sealed.recipients().iter().map(|address| RecipientRow {
         address: address.to_string(),
         state: RecipientState::New,
@@ -50,6 +62,7 @@ pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clo
         last_reply: None,
     });
     let row = EntryRow {
+        version: EntryRow::VERSION,
         id,
         message: sealed.message(),
         next_hop: sealed.next_hop().to_owned(),
@@ -60,12 +73,14 @@ pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clo
         recipients: recipients.collect(),
         precedence: sealed.precedence(),
         arrived: now,
-        due: now,
-        expires: schedule.expires(sealed.precedence(), now),
+        due,
+        expires,
         attempts: 0,
         state: EntryState::Ready,
         judged_under: sealed.judged_under().to_owned(),
         permitted: sealed.permitted().clone(),
+        terms,
+        notice: notice.filter(|_| *sealed.from() != ReversePath::Null),
         size: 0,
         revision: 0,
     };

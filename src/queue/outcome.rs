@@ -50,6 +50,10 @@ pub struct Finished {
     pub change: Change,
     /// Who will not get the message.
     pub failures: Vec<Failure>,
+    /// Who has it now, each with the reply.
+    pub delivered: Vec<RecipientRow>,
+    /// Who does not have it yet, when the time has come to tell the sender so.
+    pub delayed: Vec<RecipientRow>,
     /// What comes next.
     pub next: Next,
 }
@@ -73,6 +77,7 @@ pub(super) fn after_attempt(
     let row = claimed.row();
     let mut change = Change::new();
     let mut failures = Vec::new();
+    let mut delivered = Vec::new();
     let mut remaining = Vec::new();
     let expired = row.expires <= now;
     // A recipient that the deliverer did not speak of has not got the message.
@@ -95,6 +100,7 @@ pub(super) fn after_attempt(
         match outcome {
             Outcome::Delivered(_) => {
                 change.record(about(Act::Delivered, "switch", row, &recipient, now));
+                delivered.push(recipient);
             }
             Outcome::Failed(_) => {
                 change.record(about(Act::Failed, "switch", row, &recipient, now));
@@ -118,6 +124,8 @@ pub(super) fn after_attempt(
         return Finished {
             change,
             failures,
+            delivered,
+            delayed: Vec::new(),
             next: Next::Done,
         };
     };
@@ -125,21 +133,37 @@ pub(super) fn after_attempt(
     let due = schedule
         .retry(row.id, row.precedence, attempts, now)
         .min(row.expires);
+    // A deadline is looked at when it comes, not when the next attempt would have been.
+    let due = match row.notice {
+        Some(notice) if notice > now => due.min(notice),
+        _ => due,
+    };
     change.record(
         about(Act::Deferred, "switch", row, first, now)
             .detail("recipients", remaining.len())
             .detail("attempts", attempts)
             .detail("due", due),
     );
+    // RFC 3461 §5.2.5; RFC 2852 §4: told once
+    let is_late = row.notice.is_some_and(|notice| notice <= now);
+    let delayed = if is_late {
+        remaining.clone()
+    } else {
+        Vec::new()
+    };
     change.update_entry(EntryRow {
+        version: EntryRow::VERSION,
         attempts,
         due,
         recipients: remaining,
+        notice: row.notice.filter(|_| !is_late),
         ..row.clone()
     });
     Finished {
         change,
         failures,
+        delivered,
+        delayed,
         next: Next::Again(due),
     }
 }
@@ -177,6 +201,8 @@ pub(super) fn give_up(
     Finished {
         change,
         failures,
+        delivered: Vec::new(),
+        delayed: Vec::new(),
         next: Next::Done,
     }
 }
@@ -211,6 +237,8 @@ pub(super) fn forbid(
     Finished {
         change,
         failures,
+        delivered: Vec::new(),
+        delayed: Vec::new(),
         next: Next::Done,
     }
 }

@@ -76,6 +76,12 @@ impl Schedule {
         later(at, self.pace(precedence).life)
     }
 
+    /// When the sender of an entry that arrives `at` is told that it takes long: after a quarter of
+    /// its life.
+    pub fn notice(&self, precedence: Precedence, at: Timestamp) -> Option<Timestamp> {
+        at.checked_add(self.pace(precedence).life / 4).ok()
+    }
+
     /// When an entry is due again whose attempt number `attempts` failed `at`, with 10 % jitter to
     /// either side so that what failed together does not come back together.
     pub fn retry(

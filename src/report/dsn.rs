@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::clock::{Timestamp, rfc5322_date};
 use crate::message::address::{Address, ReversePath};
+use crate::message::service::Terms;
 use crate::message::{MessageId, Precedence};
 use crate::seal::OwnMessage;
 
@@ -72,6 +73,7 @@ pub fn undelivered(switch: &str, about: &Undelivered, id: MessageId) -> Option<O
         )],
         body,
         precedence: about.precedence,
+        terms: Terms::default(),
     })
 }
 

@@ -12,6 +12,7 @@ pub use dsn::{Undelivered, undelivered};
 
 use crate::message::DraftId;
 use crate::message::address::Address;
+use crate::message::service::Terms;
 use crate::review::Draft;
 use crate::seal::OwnMessage;
 
@@ -53,6 +54,7 @@ pub fn waiting(officer: &Address, id: DraftId, draft: &Draft) -> OwnMessage {
             draft.expires,
         ),
         precedence: draft.precedence,
+        terms: Terms::default(),
     }
 }
 
@@ -91,6 +93,7 @@ pub fn closed(drafter: &Address, id: DraftId, draft: &Draft, closing: &Closing) 
             draft.message, draft.submitted,
         ),
         precedence: draft.precedence,
+        terms: Terms::default(),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::clock::Timestamp;
 use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Reason, Refusal, Stop};
 use crate::label::{Label, ess};
+use crate::message::service::Terms;
 use crate::review::Released;
 use crate::store::Permitted;
 
@@ -87,6 +88,10 @@ fn seal_for(
         precedence: cleared.precedence(),
         judged_under: config.judged_under().to_owned(),
         permitted: permitted(cleared.labels(), route.crossing.as_ref())?,
+        terms: Terms {
+            priority: received.envelope().priority,
+            service: received.envelope().service.only_for(&route.recipients),
+        },
     })
 }
 

@@ -12,6 +12,7 @@ use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Stop};
 use crate::message::address::{Address, ReversePath};
 use crate::message::header::{WriteError, Writer};
+use crate::message::service::Terms;
 use crate::message::{MessageId, Precedence};
 use crate::store::Permitted;
 
@@ -28,6 +29,8 @@ pub struct OwnMessage {
     pub body: String,
     /// As urgent as the message that it is about.
     pub precedence: Precedence,
+    /// What its envelope asks for.
+    pub terms: Terms,
 }
 
 /// Seals a message of the switch itself; nothing when no link leads to its receiver. Over a border
@@ -96,6 +99,7 @@ pub fn own(
         precedence: message.precedence,
         judged_under: config.judged_under().to_owned(),
         permitted: Permitted::Own,
+        terms: message.terms,
     }))
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::message::address::{Address, ReversePath};
+use crate::message::service::Terms;
 use crate::message::{MessageId, Precedence};
 use crate::store::Permitted;
 
@@ -19,6 +20,7 @@ pub struct Sealed {
     pub(in crate::seal) precedence: Precedence,
     pub(in crate::seal) judged_under: String,
     pub(in crate::seal) permitted: Permitted,
+    pub(in crate::seal) terms: Terms,
 }
 
 impl Sealed {
@@ -35,6 +37,11 @@ impl Sealed {
     /// Whom a failure is reported to.
     pub fn from(&self) -> &ReversePath {
         &self.from
+    }
+
+    /// What the envelope asks of those who carry it on.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// The recipients behind this next hop, at least one.
@@ -74,6 +81,7 @@ impl Sealed {
             precedence,
             judged_under: "test".into(),
             permitted: Permitted::Own,
+            terms: Terms::default(),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! Promises: every recipient gets exactly one outcome; content goes out octet for octet (dots
 //! stuffed) or not at all; where TLS is needed nothing of a message is said before it; one
 //! connection carries many transactions.
-//! Refuses: servers that do not offer what the message needs (8BITMIME, SMTPUTF8, SIZE): the
-//! recipient's outcome is `Failed`, nothing is converted, because conversion breaks signatures.
+//! Refuses: servers that do not offer what the message needs (8BITMIME, BINARYMIME, SMTPUTF8,
+//! REQUIRETLS, DELIVERBY, SIZE): the recipient's outcome is `Failed`, nothing is converted, because
+//! conversion breaks signatures, and nothing that was asked for is silently left away.
 //! Attacks stopped here: replies injected before the handshake; a stripped STARTTLS.
 //! Standards: RFC 5321 §3, §4.5.3.2; RFC 2033 (LMTP); RFC 2920; RFC 3207; RFC 1870; RFC 6152;
-//! RFC 6710.
+//! RFC 6710; RFC 3030; RFC 3461; RFC 8689; RFC 6531; RFC 2852.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,8 +17,10 @@ use std::time::Duration;
 use super::Reply;
 use super::line::{TEXT_LINE, is_clean};
 use super::reply::{Class, Replies};
+use crate::clock::Timestamp;
 use crate::message::Precedence;
 use crate::message::address::{Address, ReversePath};
+use crate::message::service::Terms;
 
 mod active;
 mod outcome;
@@ -32,6 +35,17 @@ pub enum Protocol {
     Lmtp,
     /// SMTP.
     Smtp,
+}
+
+/// What becomes of the wish for a report of success once a server has a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onward {
+    /// The server delivers to the mailbox and says so: we report.
+    Delivers,
+    /// The server was told of the wish, and reports.
+    Reports,
+    /// The server knows no reports: we say that the message was relayed to it.
+    Silent,
 }
 
 /// Whether TLS must be there before a message is spoken of.
@@ -54,6 +68,10 @@ pub struct Transaction {
     pub bytes: Arc<[u8]>,
     /// How urgent it is; said where MT-PRIORITY is offered.
     pub precedence: Precedence,
+    /// What the envelope asks for: passed on, or the message is not.
+    pub terms: Terms,
+    /// The time: what is left until a deadline counts from here.
+    pub at: Timestamp,
 }
 
 /// What the owner of the connection does next.
@@ -158,6 +176,16 @@ impl Dialogue {
                 (4, 4, 2),
                 "the connection was closed before the message was sent",
             );
+        }
+    }
+
+    // RFC 3461 §5.2.2
+    /// What becomes of the wish for a report once this server has a message.
+    pub fn onward(&self) -> Onward {
+        match (self.offers.dsn, self.protocol) {
+            (true, _) => Onward::Reports,
+            (false, Protocol::Lmtp) => Onward::Delivers,
+            (false, Protocol::Smtp) => Onward::Silent,
         }
     }
 
@@ -330,7 +358,7 @@ impl Dialogue {
             self.state = State::Idle;
             return;
         };
-        active.check(offers, line_limit);
+        active.check(offers, line_limit, self.is_secured, self.protocol);
         if active.is_decided() {
             self.finish();
         } else if self.needs_reset {
@@ -395,6 +423,8 @@ impl Dialogue {
                 self.needs_reset = true;
                 self.finish();
             }
+            // RFC 3030 §2: the octets follow at once
+            None if active.is_binary() => self.send_message(),
             None => {
                 self.state = State::Data;
                 self.command("DATA");

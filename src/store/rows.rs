@@ -1,6 +1,7 @@
 //! What is kept: one row per queue entry and one per draft.
 //!
-//! Promises: a row read from an older version is still read (new fields have defaults).
+//! Promises: a row read from an older version is still read (new fields have defaults; `version` says
+//! which fields it was written with).
 //! Every row carries a revision: an update that was made from an older reading is refused, so that
 //! of two acts on the same row at the same time one wins and the other is told.
 
@@ -10,11 +11,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::message::address::{Address, AddressError, ReversePath};
+use crate::message::service::Terms;
 use crate::message::{DraftId, EntryId, MessageId, Precedence};
 
 /// One sealed message for one next hop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryRow {
+    /// Which fields it was written with: [`EntryRow::VERSION`], or 0 before there was a number.
+    #[serde(default)]
+    pub version: u16,
     /// Its own name.
     pub id: EntryId,
     /// The message as it was received.
@@ -42,6 +47,12 @@ pub struct EntryRow {
     /// What they permitted it as, for when they change.
     #[serde(default)]
     pub permitted: Permitted,
+    /// What the envelope asks of those who carry it.
+    #[serde(default, skip_serializing_if = "Terms::is_plain")]
+    pub terms: Terms,
+    /// When the sender is told that it takes long, if that is still to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Timestamp>,
     /// The length of its body in octets.
     pub size: u64,
     /// How often the row was updated; kept by the store.
@@ -49,6 +60,9 @@ pub struct EntryRow {
 }
 
 impl EntryRow {
+    /// 1: terms and notice.
+    pub const VERSION: u16 = 1;
+
     /// `from` as a path.
     pub fn reverse_path(&self) -> Result<ReversePath, AddressError> {
         match self.from.as_str() {

@@ -58,6 +58,9 @@ fn entry(n: u8) -> EntryRow {
         state: EntryState::Ready,
         judged_under: "1".into(),
         permitted: Permitted::Own,
+        version: EntryRow::VERSION,
+        terms: Default::default(),
+        notice: None,
         size: 0,
         revision: 0,
     }

@@ -10,11 +10,12 @@ use crate::message::MessageId;
 use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
 use crate::report::{self, Undelivered};
 use crate::seal::{self, Sealed};
+use crate::smtp::dialogue::Onward;
 use crate::store::crash::{self, Point};
 use crate::store::{Change, EntryRow, ReplyRow};
 
 impl Outbox for Switch {
-    async fn attempted(&self, claimed: Claimed, outcomes: Vec<Outcome>) {
+    async fn attempted(&self, claimed: Claimed, outcomes: Vec<Outcome>, _onward: Onward) {
         crash::here(Point::Delivered);
         let finished = self.queue.finish(&claimed, &outcomes);
         self.settle(claimed, finished).await;

@@ -77,6 +77,8 @@ impl Source {
             recipients: recipients.to_vec(),
             bytes,
             precedence,
+            terms: Default::default(),
+            at: Default::default(),
         };
         if self.sent == MESSAGES {
             self.open = None;

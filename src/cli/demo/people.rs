@@ -49,6 +49,8 @@ pub async fn submit(
         recipients: recipients.to_vec(),
         bytes: Arc::from(message),
         precedence: Precedence::Immediate,
+        terms: Default::default(),
+        at: Default::default(),
     };
     let name = format!("desk-of-{}", person.address.local());
     let outcomes = deliver::submit(next_hop, &person.sign, &name, clock.now(), transaction).await?;
