@@ -4,7 +4,8 @@
 //! through the server's session (whole, and split at every octet), through the writer, and through
 //! the client's dialogue. Behind each stands a second transaction; in no case may its MAIL be
 //! taken as a command before the true end of the first message, and a message with any line end
-//! other than CRLF is refused and the connection closed.
+//! other than CRLF is refused and the connection closed. The same by BDAT, where a number frames the
+//! message; binary parts go on by BDAT or not at all.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use ravelin::message::address::{Address, ReversePath};
 use ravelin::smtp::Reply;
 use ravelin::smtp::dialogue::{Dialogue, Move, Outcome, Protocol, TlsNeed, Transaction};
 use ravelin::smtp::line::{Data, Progress, stuff};
-use ravelin::smtp::session::{Question, Session, Settings, Step};
+use ravelin::smtp::session::{Extension, Question, Session, Settings, Step};
 
 const ENDS: [&str; 11] = [
     "", "\r", "\n", "\r\n", "\r\r\n", "\n\r", "\r\n\r", "\n\n", "\r\r", "\r\0\n", "\0\r\n",
@@ -146,6 +147,75 @@ fn nothing_but_crlf_dot_crlf_ends_a_message_coming_in() {
     }
     // Of all of them only CRLF . CRLF (and DATA's own CRLF . CRLF) really end a message.
     assert!(ends > 0 && ends < 60, "{ends}");
+}
+
+/// Feeds one chunk after RCPT, in these pieces: the message, and NOOP behind it.
+fn chunk(body: &str, message: &str, pieces: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> Seen {
+    let mut session = Session::new(Settings {
+        extensions: vec![Extension::Chunking, Extension::BinaryMime],
+        ..Settings::default()
+    });
+    let mut seen = Seen::default();
+    session.greeting();
+    for line in [
+        "EHLO p",
+        &format!("MAIL FROM:<first@x>{body}"),
+        "RCPT TO:<b@y>",
+    ] {
+        turn(&mut session, &mut seen);
+        session.feed(format!("{line}\r\n").as_bytes());
+    }
+    turn(&mut session, &mut seen);
+    seen.said.clear();
+    let stream = format!("BDAT {} LAST\r\n{message}NOOP\r\n", message.len());
+    for piece in pieces(stream.as_bytes()) {
+        session.feed(&piece);
+        turn(&mut session, &mut seen);
+    }
+    seen
+}
+
+#[test]
+fn no_octet_of_a_chunk_is_a_command_and_every_one_is_checked() {
+    let whole = |stream: &[u8]| vec![stream.to_vec()];
+    let single = |stream: &[u8]| stream.iter().map(|octet| vec![*octet]).collect();
+    for sequence in product() {
+        for body in ["", " BODY=BINARYMIME"] {
+            let message = format!("A: b\r\n\r\ntext{sequence}{SMUGGLED}");
+            for seen in [chunk(body, &message, whole), chunk(body, &message, single)] {
+                assert_eq!(seen.senders, ["<first@x>"], "{message:?}");
+                if has_only_crlf(&message) {
+                    assert_eq!(seen.messages, [message.as_bytes()], "{message:?}");
+                    assert!(seen.said.ends_with(b"250 2.0.0 here\r\n"), "{message:?}");
+                } else {
+                    // Not in a part that says binary: the number that frames it excuses nothing.
+                    assert!(seen.messages.is_empty() && seen.closed, "{message:?}");
+                    assert!(seen.said.starts_with(b"550 5.5.2 "), "{message:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_came_as_binary_leaves_as_binary_or_not_at_all() {
+    for sequence in product() {
+        let head = "Content-Transfer-Encoding: binary\r\n\r\ntext";
+        let message = format!("{head}{sequence}{SMUGGLED}");
+        let seen = chunk(" BODY=BINARYMIME", &message, |stream| vec![stream.to_vec()]);
+        // In a binary part anything goes, and nothing of it is a command.
+        assert_eq!(seen.messages, [message.as_bytes()], "{message:?}");
+        assert_eq!(seen.senders, ["<first@x>"], "{message:?}");
+        // The next hop of `sent` takes lines only: it gets the whole as lines, or nothing.
+        let (said, done) = sent(&message);
+        match has_only_crlf(&message) {
+            true => assert!(matches!(done[0].1, Outcome::Delivered(_)), "{message:?}"),
+            false => {
+                assert!(matches!(done[0].1, Outcome::Failed(_)), "{message:?}");
+                assert!(!said.windows(4).any(|w| w == b"text"), "{message:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Duty: listens, shakes hands, learns who the peer is, and hands each message to the [`Line`].
 //! Promises: the reply after the final dot is what the line answered; a peer that has not shown a
 //! certificate of ours hands nothing in; slow peers are bounded by timers, many by permits.
-//! Standards: RFC 5321, RFC 3207.
+//! Standards: RFC 5321, RFC 3207, RFC 8314, RFC 2033, the PROXY protocol.
 
 mod answer;
 mod connection;
@@ -29,6 +29,10 @@ use crate::tls;
 
 /// The most connections of one listener at one time.
 const CONNECTIONS: usize = 500;
+/// How long a peer may be silent.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long a peer may be silent when nine tenths of the connections are taken.
+const IDLE_WHEN_CROWDED: Duration = Duration::from_secs(10);
 
 /// What takes a received message through the steps.
 pub trait Line: Send + Sync + 'static {
@@ -84,6 +88,10 @@ pub async fn serve<L: Line>(
             listener: Arc::clone(&listener),
             acceptor,
             address: address.ip(),
+            idle: match connections.available_permits() < CONNECTIONS / 10 {
+                true => IDLE_WHEN_CROWDED,
+                false => IDLE,
+            },
             cannot_tell: AtomicBool::new(false),
         };
         tokio::spawn(async move {

@@ -116,6 +116,7 @@ fn meaning(config: &Config, at: Timestamp) -> Meaning {
                 name: listener.name.clone(),
                 address: listener.address.to_string(),
                 role: match listener.role {
+                    ListenRole::Lmtp => "lmtp",
                     ListenRole::Relay => "relay",
                     ListenRole::Submission => "submission",
                 },
@@ -133,6 +134,7 @@ fn meaning(config: &Config, at: Timestamp) -> Meaning {
                     LinkProtocol::Smtp => "smtp",
                 },
                 tls: match link.tls {
+                    TlsNeed::Implicit => "implicit",
                     TlsNeed::Never => "never",
                     TlsNeed::Required => "required",
                 },

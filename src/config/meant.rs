@@ -1,12 +1,14 @@
 //! What the file means: typed values, every file read, every name resolved.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{KeyTransport, LinkProtocol, ListenRole, Recipients, SignedBy, SioLabelRule, TlsNeed};
+use super::{
+    KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, SignedBy, SioLabelRule, TlsNeed,
+};
 use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
@@ -147,6 +149,10 @@ pub struct Listener {
     pub address: SocketAddr,
     /// Who speaks to it.
     pub role: ListenRole,
+    /// How TLS begins.
+    pub tls: ListenTls,
+    /// Load balancers that say for whom they speak.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// A mailbox or role.
@@ -170,6 +176,8 @@ pub struct Link {
     pub domains: Vec<String>,
     /// Host and port of the next hop.
     pub address: String,
+    /// Further ones of the same peer, asked in turn.
+    pub alternatives: Vec<String>,
     /// SMTP or LMTP.
     pub protocol: LinkProtocol,
     /// Whether it is encrypted.

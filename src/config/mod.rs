@@ -27,7 +27,7 @@ pub use meant::{
 
 pub use units::{ByteSize, Life};
 pub use written::{
-    KeyTransport, LinkProtocol, ListenRole, Recipients, Revocation, SealKind, SignedBy,
+    KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, Revocation, SealKind, SignedBy,
     SioLabelRule, TlsNeed,
 };
 

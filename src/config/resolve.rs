@@ -148,6 +148,8 @@ pub(super) fn resolve(
                 name: listen.name.clone(),
                 address: listen.address,
                 role: listen.role,
+                tls: listen.tls,
+                proxies: listen.proxies.clone(),
             })
             .collect(),
         markings: Markings::of(policy),
@@ -391,7 +393,7 @@ impl Place<'_> {
         if let Some(suite) = link.suite {
             trust = Arc::new(TrustStore::clone(&trust).with_suite(suite.0));
         }
-        if link.tls == TlsNeed::Required && link.peer.is_none() {
+        if link.tls != TlsNeed::Never && link.peer.is_none() {
             return Err(self.error(
                 link.name.span(),
                 &key("peer"),
@@ -426,6 +428,7 @@ impl Place<'_> {
             name: link.name.get_ref().clone(),
             domains: lower(&link.domains),
             address: link.address.clone(),
+            alternatives: link.alternatives.clone(),
             protocol: link.protocol,
             tls: link.tls,
             peer: link.peer.as_ref().map(|peer| peer.get_ref().clone()),

@@ -2,7 +2,7 @@
 //!
 //! Each default stands beside the field that it fills. Unknown keys are errors.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -141,12 +141,31 @@ pub(super) struct Listen {
     pub name: String,
     pub address: SocketAddr,
     pub role: ListenRole,
+    #[serde(default)]
+    pub tls: ListenTls,
+    /// Load balancers that say with the PROXY protocol for whom they speak. From them nothing else
+    /// is taken; from anybody else it is not understood.
+    #[serde(default)]
+    pub proxies: Vec<IpAddr>,
+}
+
+/// How TLS begins on a listener. Without TLS nobody hands anything in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListenTls {
+    /// With the connection (RFC 8314).
+    Implicit,
+    /// With STARTTLS.
+    #[default]
+    Starttls,
 }
 
 /// Who speaks to a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ListenRole {
+    /// Other switches, with LMTP: a reply for each recipient.
+    Lmtp,
     /// Other switches, each named by a link.
     Relay,
     /// The domain's own people.
@@ -243,6 +262,10 @@ pub(super) struct Link {
     pub domains: Vec<String>,
     /// Host and port of the next hop.
     pub address: String,
+    /// Further hosts and ports of the same peer, asked in turn where the one before cannot be
+    /// reached.
+    #[serde(default)]
+    pub alternatives: Vec<String>,
     #[serde(default)]
     pub protocol: LinkProtocol,
     #[serde(default)]
@@ -287,6 +310,8 @@ pub enum LinkProtocol {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TlsNeed {
+    /// TLS from the first octet (RFC 8314), both sides with certificates.
+    Implicit,
     /// Inside one machine or one protected network only.
     Never,
     /// STARTTLS, both sides with certificates, or nothing is sent.

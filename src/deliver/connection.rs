@@ -68,9 +68,19 @@ impl Connection {
         };
         let need = match link.tls {
             TlsNeed::Never => dialogue::TlsNeed::Never,
-            TlsNeed::Required => dialogue::TlsNeed::Required,
+            TlsNeed::Implicit | TlsNeed::Required => dialogue::TlsNeed::Required,
         };
         let mut dialogue = Dialogue::new(protocol, name, need, transaction);
+        if link.tls == TlsNeed::Implicit {
+            let mut stream = handshake(link, identity, at, stream).await?;
+            dialogue.secured();
+            return match converse(&mut stream, &mut dialogue).await? {
+                End::Done(outcomes) => {
+                    Ok(conversed(outcomes, Stream::Tls(Box::new(stream)), dialogue))
+                }
+                End::StartTls => Err(io::Error::other("STARTTLS inside TLS")),
+            };
+        }
         match converse(&mut stream, &mut dialogue).await? {
             End::Done(outcomes) => return Ok(conversed(outcomes, Stream::Clear(stream), dialogue)),
             End::StartTls => {}

@@ -216,17 +216,24 @@ async fn converse(
         pool.keep(config, &link.name, conversed.open);
         return Ok((conversed.outcomes, conversed.onward));
     }
-    let conversed = Connection::open(
-        &NextHop::from(&**link),
-        &config.keys.tls,
-        &config.name,
-        clock.now(),
-        transaction,
-    )
-    .await
-    .map_err(|error| format!("{}: {error}", link.address))?;
-    pool.keep(config, &link.name, conversed.open);
-    Ok((conversed.outcomes, conversed.onward))
+    let mut why = Vec::new();
+    for address in std::iter::once(&link.address).chain(&link.alternatives) {
+        let next_hop = NextHop {
+            address,
+            ..NextHop::from(&**link)
+        };
+        let (identity, name) = (&config.keys.tls, &config.name);
+        let opened =
+            Connection::open(&next_hop, identity, name, clock.now(), transaction.clone()).await;
+        match opened {
+            Ok(conversed) => {
+                pool.keep(config, &link.name, conversed.open);
+                return Ok((conversed.outcomes, conversed.onward));
+            }
+            Err(error) => why.push(format!("{address}: {error}")),
+        }
+    }
+    Err(why.join("; "))
 }
 
 /// A dialogue's outcome in the words of the queue.

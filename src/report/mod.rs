@@ -1,14 +1,13 @@
 //! STEP 8 of the line: what the switch tells people of its own accord.
 //!
-//! Duty: delivery status notifications for failures ([`undelivered`]), notices about drafts
-//! ([`waiting`], [`closed`]).
-//! Promises: never the body of a message, never its label; never an answer to the null reverse path
-//! (RFC 5321 section 6.1), so never a report about a report.
-//! Standards: RFC 3464, RFC 6522, RFC 3834.
+//! Duty: delivery status notifications ([`report`]), notices about drafts ([`waiting`], [`closed`]).
+//! Promises: never the body of a message; never an answer to the null reverse path (RFC 5321 section
+//! 6.1), so never a report about a report. `seal` signs a report under the label of its message.
+//! Standards: RFC 3461, RFC 3464, RFC 6522, RFC 6533, RFC 3834.
 
 mod dsn;
 
-pub use dsn::{Undelivered, undelivered};
+pub use dsn::{Action, Reach, Report, Told, report};
 
 use crate::message::DraftId;
 use crate::message::address::Address;
@@ -54,6 +53,7 @@ pub fn waiting(officer: &Address, id: DraftId, draft: &Draft) -> OwnMessage {
             draft.expires,
         ),
         precedence: draft.precedence,
+        label: None,
         terms: Terms::default(),
     }
 }
@@ -93,6 +93,7 @@ pub fn closed(drafter: &Address, id: DraftId, draft: &Draft, closing: &Closing) 
             draft.message, draft.submitted,
         ),
         precedence: draft.precedence,
+        label: None,
         terms: Terms::default(),
     }
 }

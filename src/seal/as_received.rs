@@ -24,7 +24,10 @@ pub(super) fn seal(config: &Config, at: Timestamp, released: &Released) -> Resul
     let mut edits = vec![Edit::Prepend(
         Line::structured("Received", &trace).map_err(unwritable)?,
     )];
-    edits.extend(["Bcc", "Resent-Bcc", "Return-Path"].map(|name| Edit::Remove(name.into())));
+    // RFC 6758 §4: the number goes on in the envelope, or in a field that the next step writes
+    edits.extend(
+        ["Bcc", "MT-Priority", "Resent-Bcc", "Return-Path"].map(|name| Edit::Remove(name.into())),
+    );
     if let Some(users) = fields::authorizing(released.authorizing()) {
         let users = Line::structured(AUTHORIZING_USERS, &users).map_err(unwritable)?;
         edits.push(Edit::Replace(users));

@@ -9,6 +9,7 @@ use crate::message::envelope::Protection;
 use crate::message::header::{Headers, Writer};
 use crate::message::protection::Fields;
 use crate::message::received::Received;
+use crate::message::service::Asked;
 use crate::review::Released;
 
 /// RFC 7912 section 3.
@@ -17,9 +18,13 @@ pub(super) const AUTHORIZING_USERS: &str = "MMHS-Authorizing-Users";
 /// The Received field of this hop (RFC 5321 section 4.4), with the priority clause of RFC 6710
 /// section 3.5.
 pub(super) fn trace(config: &Config, at: Timestamp, received: &Received) -> String {
-    let with = match received.peer().protection {
-        Protection::Clear => "ESMTP",
-        Protection::Tls => "ESMTPS",
+    // RFC 3848; RFC 6531 §3.7.3
+    let utf8 = received.envelope().service.smtputf8;
+    let with = match (received.peer().protection, utf8) {
+        (Protection::Clear, Asked::No) => "ESMTP",
+        (Protection::Tls, Asked::No) => "ESMTPS",
+        (Protection::Clear, Asked::Yes) => "UTF8SMTP",
+        (Protection::Tls, Asked::Yes) => "UTF8SMTPS",
     };
     let priority = received
         .envelope()

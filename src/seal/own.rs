@@ -1,17 +1,25 @@
 //! Messages of the switch itself: notices to officers, reports to senders.
 //!
 //! Promises: made of our own words alone; never contains what another message said, beyond the
-//! identifiers and addresses that its receiver already knows.
+//! identifiers, addresses and header fields that its receiver already knows; what tells of a message
+//! is signed by the domain, under the label of that message.
 
 use std::sync::Arc;
 
 use super::triple_wrap::{self, Asked};
 use super::{Sealed, layers};
 use crate::clock::{Timestamp, rfc5322_date};
-use crate::config::{Config, SealProfile};
+use crate::config::{Config, Link, SealProfile};
+use crate::crypto::cms::oid;
+use crate::crypto::cms::sign::{self, Form, SignOrder, Signer};
+use crate::crypto::ess;
 use crate::decision::{Fault, Stop};
+use crate::label::Label;
+use crate::label::equivalence::{self, Direction};
+use crate::label::ess as ess_label;
 use crate::message::address::{Address, ReversePath};
 use crate::message::header::{WriteError, Writer};
+use crate::message::mime::multipart_signed;
 use crate::message::service::Terms;
 use crate::message::{MessageId, Precedence};
 use crate::store::Permitted;
@@ -29,6 +37,9 @@ pub struct OwnMessage {
     pub body: String,
     /// As urgent as the message that it is about.
     pub precedence: Precedence,
+    /// The label that it is signed under, in DER and the domain's own policy; a notice that says
+    /// nothing of a message has none.
+    pub label: Option<Vec<u8>>,
     /// What its envelope asks for.
     pub terms: Terms,
 }
@@ -56,7 +67,11 @@ pub fn own(
         // To our own people, who may have no certificate yet; it says nothing that needs one.
         SealProfile::AsReceived | SealProfile::Enveloped { .. } => {
             let from = config.postmaster.to_string();
-            entity(&head_fields(config, at, id, &message, from), &message)?
+            let head = head_fields(config, at, id, &message, from);
+            match &message.label {
+                Some(label) => signed(config, at, &head, &message, label)?,
+                None => entity(&head, &message)?,
+            }
         }
         SealProfile::TripleWrap {
             cipher,
@@ -72,12 +87,15 @@ pub fn own(
             let inside = head_fields(config, at, id, &message, from);
             let outside = confidentiality.outside_all(&inside);
             let plain = entity(&[], &message)?;
+            // What the far side calls the label of the message; where it has no name for it, what a
+            // relay may see: a report abroad says nothing of the message but that there was one.
+            let label = called_there(config, at, link, message.label.as_deref());
             let layered = triple_wrap::wrap(
                 config,
                 at,
                 &plain,
                 (&inside, &outside),
-                relay_label,
+                label.as_ref().unwrap_or(relay_label),
                 &Asked {
                     cipher: *cipher,
                     far: certificate,
@@ -101,6 +119,64 @@ pub fn own(
         permitted: Permitted::Own,
         terms: message.terms,
     }))
+}
+
+/// A clear-signed message of our own, under a label.
+fn signed(
+    config: &Config,
+    at: Timestamp,
+    head: &[(String, String)],
+    message: &OwnMessage,
+    label: &[u8],
+) -> Result<Vec<u8>, Stop> {
+    // RFC 9788 §2.1: the signature covers the header fields, too
+    let mut part = fields_of(head)?;
+    for (name, value) in &message.fields {
+        let value = match name.eq_ignore_ascii_case("Content-Type") {
+            true => format!("{value}; hp=\"clear\""),
+            false => value.clone(),
+        };
+        part.field(name, &value).map_err(unwritable)?;
+    }
+    let part = part.with_body(message.body.as_bytes());
+    let attributes = [
+        ess::security_label(label),
+        ess::signature_type(&[ess::DOMAIN_SIGNATURE]),
+    ];
+    let signer = Signer::new(&config.keys.sign, attributes.into());
+    let micalg = signer.scheme.content_digest().micalg();
+    let signature = sign::sign(&SignOrder {
+        content: &part,
+        content_type: oid::DATA,
+        form: Form::Detached,
+        signers: &[signer],
+        signing_time: at,
+        extra_certificates: &[],
+    })
+    .map_err(|error| Fault::new("sign a report", error))?;
+    let mut whole = writer(head)?.finish();
+    let entity = multipart_signed(&part, micalg, &signature)
+        .map_err(|error| Fault::new("write a report", error))?;
+    whole.extend_from_slice(&entity);
+    Ok(whole)
+}
+
+/// A label in the words of a link's far side.
+fn called_there(
+    config: &Config,
+    at: Timestamp,
+    link: &Link,
+    label: Option<&[u8]>,
+) -> Option<Label> {
+    let label = ess_label::decode(label?).ok()?;
+    let own = config.policy();
+    let Some(far) = link.policy.filter(|far| *far != own.oid()) else {
+        return Some(label);
+    };
+    let far = config.policies.get(&far)?;
+    equivalence::translate(own, far, &label, Direction::Outbound, at)
+        .ok()
+        .map(|translation| translation.label)
 }
 
 fn head_fields(
@@ -127,11 +203,16 @@ fn head_fields(
     .into()
 }
 
-fn writer(fields: &[(String, String)]) -> Result<Writer, Stop> {
+fn fields_of(fields: &[(String, String)]) -> Result<Writer, Stop> {
     let mut head = Writer::new();
     for (name, value) in fields {
         head.field(name, value).map_err(unwritable)?;
     }
+    Ok(head)
+}
+
+fn writer(fields: &[(String, String)]) -> Result<Writer, Stop> {
+    let mut head = fields_of(fields)?;
     head.field("MIME-Version", "1.0").map_err(unwritable)?;
     Ok(head)
 }

@@ -18,6 +18,7 @@
 pub mod command;
 pub mod dialogue;
 pub mod line;
+pub mod proxy;
 pub mod reply;
 pub mod session;
 

@@ -6,19 +6,21 @@ use crate::audit::{Act, Event};
 use crate::config::Config;
 use crate::decision::{Fault, Refusal, Stop};
 use crate::deliver::Outbox;
+use crate::clock::Timestamp;
 use crate::message::MessageId;
+use crate::message::service::ByMode;
 use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
-use crate::report::{self, Undelivered};
+use crate::report::{self, Action, Reach, Report, Told};
 use crate::seal::{self, Sealed};
 use crate::smtp::dialogue::Onward;
 use crate::store::crash::{self, Point};
-use crate::store::{Change, EntryRow, ReplyRow};
+use crate::store::{Change, EntryRow, Permitted, RecipientRow, ReplyRow};
 
 impl Outbox for Switch {
-    async fn attempted(&self, claimed: Claimed, outcomes: Vec<Outcome>, _onward: Onward) {
+    async fn attempted(&self, claimed: Claimed, outcomes: Vec<Outcome>, onward: Onward) {
         crash::here(Point::Delivered);
         let finished = self.queue.finish(&claimed, &outcomes);
-        self.settle(claimed, finished).await;
+        self.settle(claimed, finished, onward).await;
     }
 
     async fn forbidden(&self, claimed: Claimed, refusal: Refusal) {
@@ -31,12 +33,12 @@ impl Outbox for Switch {
         };
         let grounds: Vec<String> = refusal.grounds.iter().map(ToString::to_string).collect();
         let finished = self.queue.forbid(&claimed, &reply, &grounds);
-        self.settle(claimed, finished).await;
+        self.settle(claimed, finished, Onward::Silent).await;
     }
 
     async fn expired(&self, claimed: Claimed) {
         let finished = self.queue.expire(&claimed);
-        self.settle(claimed, finished).await;
+        self.settle(claimed, finished, Onward::Silent).await;
     }
 }
 
@@ -70,14 +72,11 @@ impl Switch {
 
     /// Commits an outcome with its report. When that fails the entry stays as it was, and is
     /// delivered again: twice is the lesser evil.
-    pub(super) async fn settle(&self, claimed: Claimed, finished: Finished) {
-        let Finished {
-            mut change,
-            failures,
-            ..
-        } = finished;
-        if !failures.is_empty() {
-            self.report(&mut change, claimed.row(), &failures);
+    pub(super) async fn settle(&self, claimed: Claimed, finished: Finished, onward: Onward) {
+        let told = told(claimed.row(), &finished, onward);
+        let mut change = finished.change;
+        if !told.is_empty() {
+            self.report(&mut change, &claimed, told);
         }
         let entry = claimed.row().id;
         if let Err(fault) = self.queue.settle(claimed, change).await {
@@ -86,50 +85,124 @@ impl Switch {
     }
 
     /// Adds the report to the sender, where there is one.
-    fn report(&self, change: &mut Change, row: &EntryRow, failures: &[Failure]) {
+    fn report(&self, change: &mut Change, claimed: &Claimed, told: Vec<Told>) {
+        let row = claimed.row();
         let Ok(from) = row.reverse_path() else { return };
-        let about = Undelivered {
+        let config = self.config.snapshot();
+        let domain = from.address().map(|from| from.domain().to_ascii_lowercase());
+        let about = Report {
             message: row.message,
+            entry: row.id,
             from,
             precedence: row.precedence,
             arrived: row.arrived,
-            recipients: failures.iter().filter_map(undelivered).collect(),
+            terms: &row.terms,
+            label: match &row.permitted {
+                Permitted::As { label, .. } => Some(label.clone()),
+                Permitted::Own | Permitted::Unknown => None,
+            },
+            octets: claimed.body(),
+            reach: match domain.is_some_and(|domain| config.domains.contains(&domain)) {
+                true => Reach::Home,
+                false => Reach::Abroad,
+            },
+            recipients: told,
         };
         let id = MessageId::new(self.clock.fresh_id());
-        let config = self.config.snapshot();
-        let Some(message) = report::undelivered(&config.name, &about, id) else {
+        let Some(message) = report::report(&config.name, &about, id) else {
             return;
         };
         let to = message.to.clone();
+        let count = |action| about.recipients.iter().filter(|told| told.action == action).count();
         match self.say(&config, change, message) {
-            Ok(()) => change.record(
-                Event::new(self.now(), Act::Reported, "switch")
+            Ok(()) => {
+                let event = Event::new(self.now(), Act::Reported, "switch")
                     .message(row.message)
                     .entry(row.id)
-                    .detail("to", to)
-                    .detail("failed", about.recipients.len()),
-            ),
+                    .detail("to", to);
+                let actions = [
+                    Action::Failed,
+                    Action::Delayed,
+                    Action::Relayed,
+                    Action::Delivered,
+                ];
+                let event = actions
+                    .into_iter()
+                    .filter(|action| count(*action) > 0)
+                    .fold(event, |event, action| event.detail(action.name(), count(action)));
+                change.record(event);
+            }
             Err(fault) => tracing::error!(fault = %fault.chain(), "a report could not be written"),
         }
     }
 }
 
-/// One recipient of the report: who, the status, and what was said.
-fn undelivered(failure: &Failure) -> Option<(crate::message::address::Address, String, String)> {
-    let recipient = failure.recipient.mailbox().ok()?;
-    let said = failure.recipient.last_reply.as_ref();
+/// What the sender wants to know of an outcome.
+fn told(row: &EntryRow, finished: &Finished, onward: Onward) -> Vec<Told> {
+    let failed = finished.failures.iter().filter_map(undelivered);
+    // RFC 2852 §4: who asked for a notice at the deadline gets it, whatever NOTIFY says
+    let deadline = row.terms.service.deliver_by;
+    let is_due = deadline.is_some_and(|by| by.mode == ByMode::Notify);
+    let delayed = finished.delayed.iter().filter_map(|recipient| {
+        // RFC 3463 §3.5: X.4.7, delivery time expired; X.4.1, no answer
+        let status = if is_due { "4.4.7" } else { "4.4.1" };
+        one(recipient, Action::Delayed, status, Some(row.expires))
+    });
+    // RFC 3461 §5.2.2; RFC 2852 §4 (T: a report of each relay)
+    let is_traced = deadline.is_some_and(|by| by.trace.is_yes());
+    let arrived = match onward {
+        Onward::Delivers => Some(Action::Delivered),
+        Onward::Silent => Some(Action::Relayed),
+        Onward::Reports => is_traced.then_some(Action::Relayed),
+    };
+    let delivered = finished.delivered.iter().filter_map(|recipient| {
+        one(recipient, arrived?, "2.0.0", None)
+    });
+    let is_wanted = |told: &Told| {
+        told.action.is_wanted(&row.terms.service.of(&told.recipient))
+            || (told.action == Action::Relayed && is_traced)
+            || (told.action == Action::Delayed && is_due)
+    };
+    failed
+        .chain(delayed)
+        .chain(delivered)
+        .filter(is_wanted)
+        .collect()
+}
+
+/// What is told of one recipient.
+fn one(
+    recipient: &RecipientRow,
+    action: Action,
+    status: &str,
+    until: Option<Timestamp>,
+) -> Option<Told> {
+    let said = recipient.last_reply.as_ref();
     let text = said.map_or_else(String::new, |reply| match reply.code {
         Some(code) => format!("{code} {}", reply.text),
         None => reply.text.clone(),
     });
+    Some(Told {
+        recipient: recipient.mailbox().ok()?,
+        action,
+        status: status.to_owned(),
+        by: said.map(|reply| reply.by.clone()).filter(|by| by != "switch"),
+        text,
+        until,
+    })
+}
+
+/// What is told of a recipient who will not get the message.
+fn undelivered(failure: &Failure) -> Option<Told> {
+    let said = failure.recipient.last_reply.as_ref();
     let status = match (failure.reason, said) {
         // RFC 3463 §3.5: X.4.7, delivery time expired
-        (FailureReason::Expired, _) => "5.4.7".to_owned(),
-        (FailureReason::Refused | FailureReason::Forbidden, Some(reply)) => reply.enhanced.clone(),
+        (FailureReason::Expired, _) => "5.4.7",
+        (FailureReason::Refused | FailureReason::Forbidden, Some(reply)) => &reply.enhanced,
         // RFC 3463 §3.1: X.0.0, other status
         (FailureReason::Refused | FailureReason::Forbidden, None) | (FailureReason::Removed, _) => {
-            "5.0.0".to_owned()
+            "5.0.0"
         }
     };
-    Some((recipient, status, text))
+    one(&failure.recipient, Action::Failed, status, None)
 }
