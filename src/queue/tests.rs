@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::Precedence;
+use crate::message::service::{Asked, DeliverBy, Service, Terms};
 use crate::store::engine::Assurance;
 use crate::store::{ReplyRow, Settings, StoreKey};
 
@@ -146,6 +147,102 @@ fn the_window_of_a_hop_and_the_slots_keep_room_for_immediate() {
         .unwrap()
         .unwrap();
     assert_eq!(only.row().next_hop, "alder");
+}
+
+/// Puts a FLASH message from a sender who asks for this.
+fn put_on_terms(bench: &Bench, service: Service) -> EntryId {
+    let from = ReversePath::parse("<a@x.example>").unwrap();
+    let terms = Terms {
+        priority: None,
+        service,
+    };
+    let sealed = Sealed::for_test("birch", Precedence::Flash, b"A: b\r\n\r\n");
+    let mut change = Change::new();
+    let sealed = sealed.for_test_from(from, terms);
+    let id = put(&mut change, sealed, bench.queue.schedule(), &bench.clock);
+    bench.store.commit_blocking(change).unwrap();
+    id
+}
+
+#[test]
+fn what_is_to_be_held_waits_and_lives_from_then_on() {
+    let bench = bench(Limits::default());
+    let now = bench.clock.now();
+    let hold_until = now.checked_add(Duration::from_secs(600)).ok();
+    let id = put_on_terms(
+        &bench,
+        Service {
+            hold_until,
+            ..Service::default()
+        },
+    );
+    let row = bench.store.entry(id).unwrap().unwrap();
+    let life = bench.queue.schedule().pace(Precedence::Flash).life;
+    assert_eq!(row.expires, hold_until.unwrap().checked_add(life).unwrap());
+    bench.pass(599);
+    assert!(bench.claim().is_none());
+    bench.pass(1);
+    assert!(bench.claim().is_some());
+}
+
+#[test]
+fn a_deadline_ends_the_life_or_is_told_once() {
+    let bench = bench(Limits::default());
+    let deadline = bench
+        .clock
+        .now()
+        .checked_add(Duration::from_secs(60))
+        .unwrap();
+    let by = |mode| Service {
+        deliver_by: Some(DeliverBy {
+            deadline,
+            mode,
+            trace: Asked::No,
+        }),
+        ..Service::default()
+    };
+    let back = put_on_terms(&bench, by(ByMode::Return));
+    assert_eq!(bench.store.entry(back).unwrap().unwrap().expires, deadline);
+    let change = {
+        let (_claimed, finished) = bench.queue.remove(back, "op", "done with").unwrap();
+        finished.change
+    };
+    bench.store.commit_blocking(change).unwrap();
+
+    let on = put_on_terms(&bench, by(ByMode::Notify));
+    let row = bench.store.entry(on).unwrap().unwrap();
+    assert!(row.expires > deadline && row.notice == Some(deadline));
+    let finished = bench.settle(bench.claim().unwrap(), &[Outcome::Deferred(reply(451))]);
+    assert!(finished.delayed.is_empty());
+    let Next::Again(due) = finished.next else {
+        panic!("it is tried again");
+    };
+    assert!(due <= deadline);
+    bench.pass(60);
+    let finished = bench.settle(bench.claim().unwrap(), &[Outcome::Deferred(reply(451))]);
+    assert_eq!(finished.delayed.len(), 1);
+    assert!(finished.failures.is_empty());
+    // Once is enough.
+    bench.pass(3600);
+    let finished = bench.settle(bench.claim().unwrap(), &[Outcome::Deferred(reply(451))]);
+    assert!(finished.delayed.is_empty());
+}
+
+#[test]
+fn a_row_of_an_older_version_asks_for_nothing() {
+    let bench = bench(Limits::default());
+    let id = put_on_terms(&bench, Service::default());
+    let row = bench.store.entry(id).unwrap().unwrap();
+    assert_eq!(row.version, EntryRow::VERSION);
+    let mut kept = serde_json::to_value(&row).unwrap();
+    let fields = kept.as_object_mut().unwrap();
+    fields.remove("version");
+    fields.remove("notice");
+    fields.remove("terms");
+    let old: EntryRow = serde_json::from_value(kept).unwrap();
+    assert_eq!((old.version, old.notice), (0, None));
+    assert!(old.terms.is_plain());
+    assert_eq!(old.recipients, row.recipients);
 }
 
 #[test]

@@ -156,7 +156,10 @@ pub fn report(switch: &str, about: &Report<'_>, id: MessageId) -> Option<OwnMess
     Some(OwnMessage {
         to: to.clone(),
         subject: worst.subject().into(),
-        fields: vec![("Content-Type".into(), format!("{kind}; boundary=\"{boundary}\""))],
+        fields: vec![(
+            "Content-Type".into(),
+            format!("{kind}; boundary=\"{boundary}\""),
+        )],
         body,
         precedence: about.precedence,
         label: about.label.clone(),
@@ -269,7 +272,11 @@ fn status(switch: &str, about: &Report<'_>) -> String {
             let _ = write!(text, "Original-Recipient: {}\r\n", original.in_report());
         }
         // RFC 6533 §3
-        let kind = if told.recipient.is_ascii() { "rfc822" } else { "utf-8" };
+        let kind = if told.recipient.is_ascii() {
+            "rfc822"
+        } else {
+            "utf-8"
+        };
         let _ = write!(
             text,
             "Final-Recipient: {kind}; {}\r\n\
@@ -306,7 +313,11 @@ fn returned(about: &Report<'_>, charset: Charset) -> String {
     headers
         .fields()
         .iter()
-        .filter(|field| wanted.iter().any(|name| field.name().eq_ignore_ascii_case(name)))
+        .filter(|field| {
+            wanted
+                .iter()
+                .any(|name| field.name().eq_ignore_ascii_case(name))
+        })
         .filter_map(|field| std::str::from_utf8(field.raw(about.octets)).ok())
         .filter(|raw| charset == Charset::Utf8 || raw.is_ascii())
         .collect()
@@ -326,7 +337,8 @@ mod tests {
     use crate::message::service::{Asked, Notify, OriginalRecipient};
     use crate::message::xtext::Xtext;
 
-    const OCTETS: &[u8] = b"Received: x\r\nMessage-ID: <1@alder.example>\r\nSubject: secret plan\r\n\
+    const OCTETS: &[u8] =
+        b"Received: x\r\nMessage-ID: <1@alder.example>\r\nSubject: secret plan\r\n\
         \r\nthe body\r\n";
 
     fn about(terms: &Terms, to: &str, action: Action, reach: Reach) -> OwnMessage {

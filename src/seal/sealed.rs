@@ -69,6 +69,16 @@ impl Sealed {
         &self.permitted
     }
 
+    /// The same message from somebody who asks for this.
+    #[cfg(test)]
+    pub(crate) fn for_test_from(self, from: ReversePath, terms: Terms) -> Self {
+        Self {
+            from,
+            terms,
+            ..self
+        }
+    }
+
     /// A sealed message for the tests of the rooms that come after `seal`.
     #[cfg(test)]
     pub(crate) fn for_test(next_hop: &str, precedence: Precedence, bytes: &[u8]) -> Self {

@@ -3,10 +3,10 @@
 
 use super::Switch;
 use crate::audit::{Act, Event};
+use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::decision::{Fault, Refusal, Stop};
 use crate::deliver::Outbox;
-use crate::clock::Timestamp;
 use crate::message::MessageId;
 use crate::message::service::ByMode;
 use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
@@ -89,7 +89,9 @@ impl Switch {
         let row = claimed.row();
         let Ok(from) = row.reverse_path() else { return };
         let config = self.config.snapshot();
-        let domain = from.address().map(|from| from.domain().to_ascii_lowercase());
+        let domain = from
+            .address()
+            .map(|from| from.domain().to_ascii_lowercase());
         let about = Report {
             message: row.message,
             entry: row.id,
@@ -113,7 +115,13 @@ impl Switch {
             return;
         };
         let to = message.to.clone();
-        let count = |action| about.recipients.iter().filter(|told| told.action == action).count();
+        let count = |action| {
+            about
+                .recipients
+                .iter()
+                .filter(|told| told.action == action)
+                .count()
+        };
         match self.say(&config, change, message) {
             Ok(()) => {
                 let event = Event::new(self.now(), Act::Reported, "switch")
@@ -129,7 +137,9 @@ impl Switch {
                 let event = actions
                     .into_iter()
                     .filter(|action| count(*action) > 0)
-                    .fold(event, |event, action| event.detail(action.name(), count(action)));
+                    .fold(event, |event, action| {
+                        event.detail(action.name(), count(action))
+                    });
                 change.record(event);
             }
             Err(fault) => tracing::error!(fault = %fault.chain(), "a report could not be written"),
@@ -155,11 +165,13 @@ fn told(row: &EntryRow, finished: &Finished, onward: Onward) -> Vec<Told> {
         Onward::Silent => Some(Action::Relayed),
         Onward::Reports => is_traced.then_some(Action::Relayed),
     };
-    let delivered = finished.delivered.iter().filter_map(|recipient| {
-        one(recipient, arrived?, "2.0.0", None)
-    });
+    let delivered = finished
+        .delivered
+        .iter()
+        .filter_map(|recipient| one(recipient, arrived?, "2.0.0", None));
     let is_wanted = |told: &Told| {
-        told.action.is_wanted(&row.terms.service.of(&told.recipient))
+        told.action
+            .is_wanted(&row.terms.service.of(&told.recipient))
             || (told.action == Action::Relayed && is_traced)
             || (told.action == Action::Delayed && is_due)
     };
@@ -186,7 +198,9 @@ fn one(
         recipient: recipient.mailbox().ok()?,
         action,
         status: status.to_owned(),
-        by: said.map(|reply| reply.by.clone()).filter(|by| by != "switch"),
+        by: said
+            .map(|reply| reply.by.clone())
+            .filter(|by| by != "switch"),
         text,
         until,
     })
