@@ -390,7 +390,7 @@ impl Committer {
         group
             .writes
             .push(seal_row(&self.shared.sealer, Table::Entry, key, &stored)?);
-        group.applied.push(Applied::Entry(stored.row));
+        group.applied.push(Applied::Entry(Box::new(stored.row)));
         Ok(())
     }
 

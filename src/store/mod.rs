@@ -94,7 +94,7 @@ pub enum Applied {
     /// A draft is gone.
     DraftGone(DraftId),
     /// An entry is as this row says.
-    Entry(EntryRow),
+    Entry(Box<EntryRow>),
     /// An entry is gone.
     EntryGone(EntryId),
     /// These next hops are held back, and no others.
