@@ -12,6 +12,7 @@ use crate::decision::Fault;
 use crate::deliver;
 use crate::message::EntryId;
 use crate::queue::{ANOTHER_NEXT_HOP, OperatorError, Which};
+use crate::smtp::dialogue::Onward;
 use crate::store::{EntryRow, PausedRow};
 
 /// What is to be done.
@@ -145,7 +146,7 @@ impl Switch {
             }
             QueueAct::Remove => {
                 let (claimed, finished) = self.queue.remove(id, actor, reason)?;
-                self.settle(claimed, finished).await;
+                self.settle(claimed, finished, Onward::Silent).await;
                 match self.queue.show(id)? {
                     None => Ok(()),
                     Some(_) => Err(OperatorError::InFlight(id)),
