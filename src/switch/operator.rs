@@ -187,7 +187,7 @@ fn link<'c>(config: &'c Config, name: &str) -> Result<&'c Link, QueueError> {
 /// Whether what was sealed for one link may go over another: the layers stay as they are, so the
 /// other must ask for the same ones, for the same domain, and must not be less protected.
 fn layers_fit(from: &Link, to: &Link) -> Result<(), &'static str> {
-    if from.tls == TlsNeed::Required && to.tls == TlsNeed::Never {
+    if from.tls != TlsNeed::Never && to.tls == TlsNeed::Never {
         return Err("that link is not encrypted and this one is");
     }
     if from.policy != to.policy {
