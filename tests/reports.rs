@@ -91,6 +91,7 @@ fn asking(notify: Option<Notify>, require_tls: Asked) -> Terms {
 
 fn facts(world: &World, message: &[u8]) -> Facts {
     let opener = Opener {
+        policies: &world.alder_config.policies,
         keys: &[],
         trust: &world.alder_config.trust,
         at: Timestamp::now(),
