@@ -1,0 +1,250 @@
+//! Writes demo keys, and the seeds of every target, below `seeds/`: made here at run time, small, and never
+//! in the repository. Keys that are there stay: a corpus is worth nothing without its keys.
+
+use std::error::Error;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use ravelin::clock::Clock;
+use ravelin::crypto::algorithm::ContentCipher;
+use ravelin::crypto::cms::read::{self, ContentInfo};
+use ravelin::crypto::cms::receipt;
+use ravelin::crypto::cms::sign::{Form, SignOrder, Signer, sign};
+use ravelin::crypto::cms::{countersign, envelope, oid, verify};
+use ravelin::crypto::ess::{
+    Canonicalisation, FieldStatus, ReceiptRequest, ReceiptsFrom, SecureField, SecureHeaderFields,
+};
+use ravelin::crypto::keys::Identity;
+use ravelin::crypto::lab::{Authority, Request, Usage};
+use ravelin::message::mime::{Transfer, pkcs7_mime};
+use ravelin::message::protection::Dialect;
+use ravelin::seal::layers::{clear_signed, enveloped, opaque_signed};
+use ravelin::seal::protect::{LegacyDisplay, Protection, Secrecy, protect};
+use ravelin_fuzz_line::{SCENE, seeds, value};
+
+type Trouble = Box<dyn Error>;
+
+const LETTER: &str = "From: Anna Berg <anna@alder.example>\r\nTo: desk@birch.example\r\n\
+    Subject: Convoy 17\r\nDate: Mon, 1 Jun 2026 10:00:00 +0000\r\nMessage-ID: <1@alder.example>\r\n\
+    MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nSails at dawn.\r\n";
+
+const PARTS: &str = "Subject: =?utf-8?q?Parts?=\r\nMIME-Version: 1.0\r\n\
+    Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\npreamble\r\n--b\r\n\
+    Content-Type: text/plain; charset*=utf-8''x\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+    a=3Db=\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inside\r\n\r\nx\r\n--b\r\n\
+    Content-Type: application/octet-stream; name=\"x.p7m\"\r\nContent-Transfer-Encoding: base64\r\n\
+    Content-Disposition: attachment; filename*0=\"a\"; filename*1=\"b\"\r\n\r\nAAEC\r\n--b--\r\nend\r\n";
+
+const MILITARY: &str = "MMHS-Exempted-Address: a@x.example, B <b@x.example>\r\n\
+    MMHS-Extended-Authorisation-Info: Mon, 1 Jun 2026 10:00:00 +0000\r\n\
+    MMHS-Subject-Indicator-Codes: ABC; DEF\r\nMMHS-Handling-Instructions: by hand\r\n\
+    MMHS-Message-Instructions: read; burn\r\nMMHS-Codress-Message-Indicator: 3\r\n\
+    MMHS-Originator-Reference: ref 1\r\nMMHS-Primary-Precedence: 4 (flash)\r\n\
+    MMHS-Copy-Precedence: routine\r\nMMHS-Message-Type: 1 (operation); identifier=\"dawn\"\r\n\
+    MMHS-Other-Recipients-Indicator-To: FLEET\r\nMMHS-Other-Recipients-Indicator-CC: PORT\r\n\
+    MMHS-Acp127-Message-Identifier: RUABC 1\r\nMMHS-Originator-PLAD: ALDER\r\n\
+    MMHS-Authorizing-Users: o@x.example\r\n\r\n";
+
+fn main() -> Result<(), Trouble> {
+    found()?;
+    let mut count = 0;
+    let mut write = |target: &str, octets: &[u8]| -> std::io::Result<()> {
+        let folder = seeds().join(target);
+        fs::create_dir_all(&folder)?;
+        count += 1;
+        fs::write(folder.join(format!("{count:03}")), octets)
+    };
+    let recipients = [SCENE.recipient[0].certificate().clone()];
+    let signer = Signer::new(&SCENE.signer, Vec::new());
+    let at = SCENE.at;
+
+    for octets in [LETTER, PARTS] {
+        write("mime", octets.as_bytes())?;
+    }
+    write("mmhs", MILITARY.as_bytes())?;
+    for line in MILITARY.lines().filter(|line| !line.is_empty()) {
+        write("mmhs", format!("{line}\r\n\r\n").as_bytes())?;
+    }
+
+    // Every content type, bare.
+    let signed = sign(&order(LETTER.as_bytes(), Form::Attached, &[signer.clone()]))?;
+    let two = [signer.clone(), signer.clone().by_key_identifier()];
+    let ContentInfo::Signed(layer) = read::parse(&signed, &read::Limits::default())? else {
+        return Err("not signed".into());
+    };
+    let first = layer.signers.first().ok_or("nobody signed")?;
+    let counter = countersign::make(&first.signature, &SCENE.signer, at)?;
+    write("cms", &countersign::add(&signed, 0, &counter, &[])?)?;
+    write(
+        "cms",
+        &sign(&order(LETTER.as_bytes(), Form::Attached, &two))?,
+    )?;
+    write(
+        "cms",
+        &sign(&order(LETTER.as_bytes(), Form::Detached, &two))?,
+    )?;
+    for cipher in [ContentCipher::Aes256Gcm, ContentCipher::Aes128Cbc] {
+        let inner = opaque_signed(LETTER.into(), &[signer.clone()], at, Transfer::Base64)?;
+        write("cms", &envelope::envelope(&inner, &recipients, cipher)?)?;
+    }
+    let compressed = compressed(LETTER.as_bytes())?;
+    write("cms", &compressed)?;
+    write("cms", &signed)?;
+
+    // Whole messages, in every dialect.
+    let fields: Vec<(String, String)> = ["From", "To", "Subject"]
+        .iter()
+        .zip(["anna@alder.example", "desk@birch.example", "Convoy 17"])
+        .map(|(name, value)| ((*name).to_owned(), value.to_owned()))
+        .collect();
+    let hidden = [("Subject".to_owned(), "[...]".to_owned())];
+    for dialect in [Dialect::Rfc7508, Dialect::Rfc8551, Dialect::Rfc9788] {
+        for secrecy in [Secrecy::Clear, Secrecy::Encrypted] {
+            let protected = protect(
+                LETTER.as_bytes(),
+                &Protection {
+                    dialect,
+                    inside: &fields,
+                    outside: &hidden,
+                    secrecy,
+                    legacy_display: LegacyDisplay::Written,
+                },
+            )?;
+            let signer = Signer::new(&SCENE.signer, protected.attribute.into_iter().collect());
+            let mut entity = match secrecy {
+                Secrecy::Clear => clear_signed(&protected.entity, &[signer], at)?,
+                Secrecy::Encrypted => {
+                    let inner = opaque_signed(protected.entity, &[signer], at, Transfer::Base64)?;
+                    enveloped(
+                        inner,
+                        &recipients,
+                        ContentCipher::Aes256Gcm,
+                        Transfer::Base64,
+                    )?
+                }
+            };
+            let mut message = b"From: anna@alder.example\r\nSubject: [...]\r\n".to_vec();
+            message.append(&mut entity);
+            write("header_protection", &message)?;
+        }
+    }
+    let attribute = SecureHeaderFields {
+        canonicalisation: Canonicalisation::Relaxed,
+        fields: vec![SecureField {
+            name: "Subject".to_owned(),
+            value: "Convoy 17".to_owned(),
+            status: FieldStatus::Modified,
+        }],
+    };
+    write("header_protection", value(&attribute.attribute()))?;
+    write(
+        "header_protection",
+        &pkcs7_mime("compressed-data", &compressed)?,
+    )?;
+
+    // A request, what is asked for, and the answer.
+    let request = ReceiptRequest {
+        content_identifier: b"1@alder.example".to_vec(),
+        from: ReceiptsFrom::All,
+        to: vec![vec![ravelin::crypto::ess::GeneralName::Email(
+            "anna@alder.example".to_owned(),
+        )]],
+    };
+    write("receipts", value(&request.attribute()))?;
+    let asks = Signer::new(&SCENE.signer, vec![request.attribute()]);
+    let asking = sign(&order(LETTER.as_bytes(), Form::Attached, &[asks]))?;
+    write("receipts", &asking)?;
+    let ContentInfo::Signed(layer) = read::parse(&asking, &read::Limits::default())? else {
+        return Err("not signed".into());
+    };
+    let reports = verify::verify(&layer, None, &verify::certificates(&layer));
+    let report = reports.first().ok_or("nobody signed")?;
+    let answer = receipt::make(report, &signer, at)?;
+    write("receipts", &answer)?;
+    write(
+        "receipts",
+        &receipt::Expectation::of(report)?.reference.receipt_der(),
+    )?;
+
+    // What the trust room reads.
+    for identity in std::iter::once(&SCENE.signer).chain(&SCENE.recipient) {
+        write("certificate", identity.certificate().der())?;
+    }
+    let other = Authority::new("CN=Fuzz Lists", at)?;
+    write("certificate", other.certificate().der())?;
+    write("crl", &other.crl(&[SCENE.signer.certificate()], at)?)?;
+    if let Some(key) = SCENE.signer.pkcs8_der() {
+        write("pkcs12", key.as_bytes())?;
+    }
+    println!("{count} seeds");
+    Ok(())
+}
+
+/// Makes the keys, if there are none.
+fn found() -> Result<(), Trouble> {
+    let keys = seeds().join("keys");
+    if keys.join("authority.pem").exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(&keys)?;
+    let now = Clock::system().now();
+    let authority = Authority::new("CN=Fuzz Authority", now)?;
+    let person = |name: &str, usage| {
+        let request = Request::new(&format!("CN={name}"), usage, now);
+        authority.issue(request.email(&format!("{name}@alder.example")))
+    };
+    write_identity(&keys, "signer", &person("signer", Usage::Sign)?)?;
+    write_identity(&keys, "recipient", &person("recipient", Usage::Encrypt)?)?;
+    fs::write(keys.join("authority.pem"), authority.certificate().to_pem())?;
+    Ok(())
+}
+
+fn write_identity(folder: &Path, name: &str, identity: &Identity) -> Result<(), Trouble> {
+    let key = identity.key_to_pem().ok_or("the key cannot be written")?;
+    fs::write(folder.join(format!("{name}.key.pem")), key.as_bytes())?;
+    let certificate = identity.certificate().to_pem();
+    Ok(fs::write(folder.join(format!("{name}.pem")), certificate)?)
+}
+
+fn order<'a>(content: &'a [u8], form: Form, signers: &'a [Signer<'a>]) -> SignOrder<'a> {
+    SignOrder {
+        content,
+        content_type: oid::DATA,
+        form,
+        signers,
+        signing_time: SCENE.at,
+        extra_certificates: &[],
+    }
+}
+
+// RFC 3274 §1.1
+/// CompressedData, which the switch reads and never makes.
+fn compressed(content: &[u8]) -> Result<Vec<u8>, Trouble> {
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+    zlib.write_all(content)?;
+    let octets = element(0x04, &[&zlib.finish()?]);
+    let data = element(0x06, &[&[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 7, 1]]);
+    let kind = element(
+        0x06,
+        &[&[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 9, 16, 1, 9]],
+    );
+    let zlib = element(
+        0x06,
+        &[&[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 9, 16, 3, 8]],
+    );
+    let inside = element(0x30, &[&data, &element(0xA0, &[&octets])]);
+    let body = element(0x30, &[&[2, 1, 0], &element(0x30, &[&zlib]), &inside]);
+    Ok(element(0x30, &[&kind, &element(0xA0, &[&body])]))
+}
+
+fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let contents = parts.concat();
+    let length = u16::try_from(contents.len()).expect("a short element");
+    let [high, low] = length.to_be_bytes();
+    let mut out = vec![tag, 0x82, high, low];
+    out.extend(contents);
+    out
+}
