@@ -4,8 +4,13 @@ use std::path::Path;
 
 use ravelin::cli::demo::{RELEASE_RULE, World};
 use ravelin::clock::Clock;
+use ravelin::crypto::cms::oid;
+use ravelin::crypto::cms::sign::{self, Form, SignOrder, Signer};
+use ravelin::crypto::ess;
 use ravelin::message::DraftId;
 use ravelin::message::address::Address;
+use ravelin::message::mime::multipart_signed;
+use ravelin::open::SignerFacts;
 use ravelin::review::Release;
 use ravelin::store::Store;
 
@@ -57,8 +62,12 @@ async fn signed(world: &World, id: DraftId, local: &str) -> Release {
     let piece = ravelin::open::Piece::whole(std::sync::Arc::new(bytes));
     let facts = ravelin::open::facts(&opener, piece).unwrap();
     let (layer, _) = facts.drafted().unwrap();
-    let drafter = &facts.layers[layer].signers()[0].report;
-    world.desk(local).unwrap().sign(0, drafter).unwrap()
+    let drafter = world.alder.person("drafter").unwrap();
+    let signers = facts.layers[layer].signers();
+    let is_drafter = |signer: &SignerFacts| signer.is(&drafter.address);
+    let index = signers.iter().position(is_drafter).unwrap();
+    let desk = world.desk(local).unwrap();
+    desk.sign(index, &signers[index].report).unwrap()
 }
 
 fn queued_for_birch(world: &World) -> usize {
@@ -226,5 +235,94 @@ async fn a_draft_that_nobody_releases_expires_by_its_precedence() {
     let told = |octets: &[u8]| String::from_utf8_lossy(octets).contains("expired");
     world.alder_mail.wait_for(told).await.unwrap();
     assert_eq!(queued_for_birch(&world), 0);
+    world.end().await;
+}
+
+const TWO_HANDS: &str = r#"
+[[review.signers]]
+name = "two-hands"
+classifications = ["SECRET"]
+role = "releasing-officer"
+"#;
+
+/// A SECRET message at home, signed side by side by these people.
+fn signed_beside(world: &World, people: &[&str]) -> Vec<u8> {
+    let drafter = world.alder.person("drafter").unwrap();
+    let label = world
+        .label("SECRET", &[("Releasable To", "ALDER")])
+        .unwrap();
+    let label = ravelin::label::ess::encode(&label).unwrap();
+    let fields =
+        "From: drafter@alder.example\r\nTo: reader@alder.example\r\nSubject: two hands\r\n";
+    let part = format!("{fields}Content-Type: text/plain; hp=\"clear\"\r\n\r\nBy two.\r\n");
+    let signers: Vec<Signer<'_>> = people
+        .iter()
+        .map(|local| match *local {
+            "drafter" => &drafter.sign,
+            other => &world.alder.person(other).unwrap().sign,
+        })
+        .map(|identity| Signer::new(identity, vec![ess::security_label(&label)]))
+        .collect();
+    let signature = sign::sign(&SignOrder {
+        content: part.as_bytes(),
+        content_type: oid::DATA,
+        form: Form::Detached,
+        signers: &signers,
+        signing_time: world.clock.now(),
+        extra_certificates: &[],
+    })
+    .unwrap();
+    let body = multipart_signed(part.as_bytes(), "sha-384", &signature).unwrap();
+    [format!("{fields}MIME-Version: 1.0\r\n").as_bytes(), &body].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_rule_asks_for_two_hands_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = world(dir.path(), TWO_HANDS).await;
+    let to = [Address::parse("reader@alder.example").unwrap()];
+    for (people, code) in [
+        (&["drafter"][..], 550),
+        // Two signatures of one person are one hand, and the reader's has not the role.
+        (&["drafter", "drafter"], 550),
+        (&["drafter", "reader"], 550),
+        (&["drafter", "officer"], 250),
+    ] {
+        let drafter = world.alder.person("drafter").unwrap();
+        let message = signed_beside(&world, people);
+        let outcome = world.submit(drafter, &to, &message).await.unwrap();
+        let text = outcome.reply().text();
+        assert_eq!(outcome.reply().code, code, "{people:?}: {text}");
+        assert_eq!(code == 550, text.contains("(signature.missing)"), "{text}");
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signed_beside_the_drafter_does_not_release() {
+    let dir = tempfile::tempdir().unwrap();
+    let rule = RELEASE_RULE.replace("\"birch\"", "\"mailboxes\"");
+    let world = world(dir.path(), &rule).await;
+    let drafter = world.alder.person("drafter").unwrap();
+    let to = [Address::parse("reader@alder.example").unwrap()];
+    for (people, releases) in [(&["drafter"][..], true), (&["drafter", "officer"], false)] {
+        let store = &world.running().unwrap().store;
+        let before = ids(store);
+        let message = signed_beside(&world, people);
+        let outcome = world.submit(drafter, &to, &message).await.unwrap();
+        assert_eq!(outcome.reply().code, 250);
+        let mut after = ids(store);
+        after.retain(|id| !before.contains(id));
+        let id = after.pop().unwrap();
+        let release = signed(&world, id, "officer").await;
+        let answer = world.desk("officer").unwrap().approve(id, &release).await;
+        match answer {
+            Ok(approved) => assert!(releases && approved.state == "released"),
+            Err(error) => {
+                assert!(!releases, "{error}");
+                assert!(error.to_string().contains("release.by-drafter"), "{error}");
+            }
+        }
+    }
     world.end().await;
 }

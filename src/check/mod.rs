@@ -99,6 +99,12 @@ impl Cleared {
         &self.grounds
     }
 
+    /// Everybody who signed side by side in the innermost signed layer.
+    pub fn drafters(&self) -> impl Iterator<Item = &SignerFacts> {
+        let drafted = self.opened.facts().drafted();
+        drafted.into_iter().flat_map(|(_, signed)| &signed.signers)
+    }
+
     /// The drafter's own signature: the one in the innermost signed layer.
     pub fn drafter(&self) -> Option<&SignerFacts> {
         let (_, signed) = self.opened.facts().drafted()?;

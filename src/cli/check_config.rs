@@ -25,8 +25,17 @@ struct Meaning {
     links: Vec<LinkLine>,
     subjects: Vec<SubjectLine>,
     release_rules: Vec<RuleLine>,
+    signer_rules: Vec<SignerRuleLine>,
     /// What holds together and still will not work as it is.
     warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SignerRuleLine {
+    name: String,
+    role: String,
+    count: usize,
+    links: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -162,7 +171,17 @@ fn meaning(config: &Config, at: Timestamp) -> Meaning {
                 name: rule.name.clone(),
                 role: rule.role.clone(),
                 officers: rule.officers,
-                links: rule.links.clone(),
+                links: rule.scope.links.clone(),
+            })
+            .collect(),
+        signer_rules: config
+            .signer_rules
+            .iter()
+            .map(|rule| SignerRuleLine {
+                name: rule.name.clone(),
+                role: rule.role.clone(),
+                count: rule.count,
+                links: rule.scope.links.clone(),
             })
             .collect(),
         warnings: warnings(config, at),
@@ -191,16 +210,21 @@ fn warnings(config: &Config, at: Timestamp) -> Vec<String> {
             look(&key, certificate, &[], Purpose::Encrypt);
         }
     }
-    for rule in &config.release_rules {
+    let asked = config
+        .release_rules
+        .iter()
+        .map(|rule| ("rule", &rule.name, rule.officers, &rule.role));
+    let signers = config.signer_rules.iter();
+    let signers = signers.map(|rule| ("signers", &rule.name, rule.count, &rule.role));
+    for (kind, name, count, role) in asked.chain(signers) {
         let holders = config
             .subjects
             .values()
-            .filter(|subject| subject.roles.contains(&rule.role))
+            .filter(|subject| subject.roles.contains(role))
             .count();
-        if holders < rule.officers {
+        if holders < count {
             found.push(format!(
-                "review.rule {}: needs {} with the role {}, and {holders} hold it",
-                rule.name, rule.officers, rule.role
+                "review.{kind} {name}: needs {count} with the role {role}, and {holders} hold it"
             ));
         }
     }
@@ -240,6 +264,10 @@ fn table(file: &Path, meaning: &Meaning) -> String {
     for rule in &meaning.release_rules {
         let value = format!("{}: {} x {}", rule.name, rule.officers, rule.role);
         text.push_str(&print::line(0, "release", &value));
+    }
+    for rule in &meaning.signer_rules {
+        let value = format!("{}: {} x {}", rule.name, rule.count, rule.role);
+        text.push_str(&print::line(0, "signers", &value));
     }
     text.push('\n');
     let links: Vec<Vec<String>> = meaning

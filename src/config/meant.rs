@@ -64,6 +64,8 @@ pub struct Config {
     pub subjects: BTreeMap<Address, Subject>,
     /// The ways out and in.
     pub links: Vec<Arc<Link>>,
+    /// Who signs beside the drafter.
+    pub signer_rules: Vec<SignerRule>,
     /// What needs a releasing officer.
     pub release_rules: Vec<ReleaseRule>,
     /// How long a draft waits, by precedence.
@@ -241,15 +243,35 @@ pub struct Arrival {
 /// The classifications, of the domain's own policy, for which the origin owes a release.
 pub struct ReleaseOwed(pub Vec<u64>);
 
-/// A rule of `[review]`.
+/// What a rule of `[review]` speaks of.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The classifications; empty means all.
+    pub classifications: Vec<u64>,
+    /// The links; empty means all.
+    pub links: Vec<String>,
+}
+
+/// A `[[review.signers]]`: whose signatures stand beside the drafter's.
+#[derive(Clone, Debug)]
+pub struct SignerRule {
+    /// Its name, for the explanation.
+    pub name: String,
+    /// What it speaks of.
+    pub scope: Scope,
+    /// The role that signs.
+    pub role: String,
+    /// How many holders of the role.
+    pub count: usize,
+}
+
+/// A `[[review.rule]]`: who releases.
 #[derive(Clone, Debug)]
 pub struct ReleaseRule {
     /// Its name, for the explanation.
     pub name: String,
-    /// The classifications it speaks of; empty means all.
-    pub classifications: Vec<u64>,
-    /// The links it speaks of; empty means all.
-    pub links: Vec<String>,
+    /// What it speaks of.
+    pub scope: Scope,
     /// The role that releases.
     pub role: String,
     /// How many holders of the role.

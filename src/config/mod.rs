@@ -9,6 +9,7 @@ mod in_force;
 mod meant;
 mod policies;
 mod resolve;
+mod review;
 mod signature;
 mod store_key;
 mod units;
@@ -21,8 +22,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::label::Policies;
 pub use in_force::InForce;
 pub use meant::{
-    Arrival, Config, Keys, Link, Listener, Provenance, ReleaseOwed, ReleaseRule, SealProfile,
-    Subject,
+    Arrival, Config, Keys, Link, Listener, Provenance, ReleaseOwed, ReleaseRule, Scope,
+    SealProfile, SignerRule, Subject,
 };
 
 pub use units::{ByteSize, Life};

@@ -12,9 +12,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::meant::{
-    Arrival, Config, Keys, Link, Listener, ReleaseOwed, ReleaseRule, SealProfile, Subject,
-};
+use super::meant::{Arrival, Config, Keys, Link, Listener, ReleaseOwed, SealProfile, Subject};
 use super::written::{self, Written};
 use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
 use crate::clock::Timestamp;
@@ -105,6 +103,12 @@ pub(super) fn resolve(
         .iter()
         .map(|rule| at.release_rule(rule, policy, &links))
         .collect::<Result<_, _>>()?;
+    let signer_rules = written
+        .review
+        .signers
+        .iter()
+        .map(|rule| at.signer_rule(rule, policy, &links))
+        .collect::<Result<_, _>>()?;
     let decrypt: Vec<Identity> = written
         .keys
         .decrypt
@@ -158,6 +162,7 @@ pub(super) fn resolve(
         sio_label: written.policies.sio_label,
         subjects,
         links,
+        signer_rules,
         release_rules,
         draft_life: times(&written.review.life),
         queue_life: times(&written.queue.life),
@@ -498,7 +503,7 @@ impl Place<'_> {
         }
     }
 
-    fn classifications(
+    pub(super) fn classifications(
         &self,
         names: Option<&Spanned<Vec<String>>>,
         key: &str,
@@ -514,41 +519,6 @@ impl Place<'_> {
                     .map(|label| label.classification.unwrap_or_default())
             })
             .collect()
-    }
-
-    fn release_rule(
-        &self,
-        rule: &written::ReleaseRule,
-        policy: &Policy,
-        links: &[Arc<Link>],
-    ) -> Result<ReleaseRule, ConfigError> {
-        let key = format!("review.rule.{}", rule.name);
-        let (names, span) = listed(rule.links.as_ref());
-        if let Some(unknown) = names
-            .iter()
-            .find(|name| !links.iter().any(|link| link.name == **name))
-        {
-            return Err(self.error(
-                span,
-                &key,
-                format!("no link is named {unknown:?}"),
-                "name a [[link]] of this file",
-            ));
-        }
-        if rule.officers == 0 {
-            return Err(self.whole(
-                &key,
-                "a release needs at least one officer",
-                "set officers = 1",
-            ));
-        }
-        Ok(ReleaseRule {
-            name: rule.name.clone(),
-            classifications: self.classifications(rule.classifications.as_ref(), &key, policy)?,
-            links: names.to_vec(),
-            role: rule.role.clone(),
-            officers: rule.officers,
-        })
     }
 }
 

@@ -442,6 +442,8 @@ pub enum SignedBy {
 pub(super) struct Review {
     #[serde(default)]
     pub rule: Vec<ReleaseRule>,
+    #[serde(default)]
+    pub signers: Vec<SignerRule>,
     /// How long a draft waits, by precedence; what is not named waits as the queue does.
     #[serde(default)]
     pub life: Vec<(Precedence, Life)>,
@@ -461,6 +463,22 @@ pub(super) struct ReleaseRule {
     /// How many different holders of the role must sign.
     #[serde(default = "one")]
     pub officers: usize,
+}
+
+/// `[[review.signers]]`: labels and links for which more must sign than the drafter.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct SignerRule {
+    pub name: String,
+    /// Classifications of the domain's own policy; none named means all.
+    pub classifications: Option<Spanned<Vec<String>>>,
+    /// Links; none named means all.
+    pub links: Option<Spanned<Vec<String>>>,
+    /// The role whose holders sign, side by side with the drafter.
+    pub role: String,
+    /// How many different holders of the role must sign.
+    #[serde(default = "one")]
+    pub count: usize,
 }
 
 const fn one() -> usize {

@@ -4,13 +4,15 @@
 //! [`Released`]; what lacks some becomes a [`Draft`] that is held.
 //! Promises: [`Released`] is made only here; a release is a countersignature over the drafter's
 //! signature in the message itself, so that "an officer approved" and "a message arrived already
-//! countersigned" are one case; nobody releases what they drafted; officers are different people.
+//! countersigned" are one case; nobody releases what they drafted; officers are different people;
+//! where a rule asks for more signers than the drafter, nothing is held or passed without them.
 //!
 //! When an officer approves, the countersignature is put into the held message and the message goes
 //! down the whole line again, under today's policy.
 
 mod draft;
 mod requirement;
+mod signers;
 
 pub use draft::{Draft, Release, approve};
 pub use requirement::{Need, Standing};
@@ -58,7 +60,9 @@ pub enum Review {
 /// # Errors
 /// A refusal when a countersignature is there that may not be; a fault of ours.
 pub fn review(config: &Config, at: Timestamp, cleared: Cleared) -> Result<Review, Stop> {
-    let standing = requirement::standing(config, at, &cleared)?;
+    let signed = signers::signed_by_enough(config, &cleared)?;
+    let mut standing = requirement::standing(config, at, &cleared)?;
+    standing.grounds.extend(signed);
     if standing.is_met() {
         return Ok(Review::Release(Box::new(Released {
             authorizing: standing.officers,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{self, Cleared, Origin, same_person};
 use crate::clock::Timestamp;
-use crate::config::Config;
+use crate::config::{Config, Scope};
 use crate::decision::{Fault, Ground, Reason, Refusal, Stop};
 use crate::message::address::Address;
 use crate::open::SignerFacts;
@@ -85,19 +85,7 @@ fn needs(config: &Config, cleared: &Cleared) -> Vec<Need> {
     config
         .release_rules
         .iter()
-        .filter(|rule| {
-            let by_label = rule.classifications.is_empty()
-                || cleared
-                    .label()
-                    .classification
-                    .is_some_and(|class| rule.classifications.contains(&class));
-            let by_link = rule.links.is_empty()
-                || cleared
-                    .routes()
-                    .iter()
-                    .any(|route| rule.links.contains(&route.link.name));
-            by_label && by_link
-        })
+        .filter(|rule| is_meant(&rule.scope, cleared))
         .map(|rule| Need {
             rule: rule.name.clone(),
             role: rule.role.clone(),
@@ -105,6 +93,21 @@ fn needs(config: &Config, cleared: &Cleared) -> Vec<Need> {
             signed: Vec::new(),
         })
         .collect()
+}
+
+/// Whether a rule speaks of this message: by its label and by where it goes.
+pub(super) fn is_meant(scope: &Scope, cleared: &Cleared) -> bool {
+    let by_label = scope.classifications.is_empty()
+        || cleared
+            .label()
+            .classification
+            .is_some_and(|class| scope.classifications.contains(&class));
+    let by_link = scope.links.is_empty()
+        || cleared
+            .routes()
+            .iter()
+            .any(|route| scope.links.contains(&route.link.name));
+    by_label && by_link
 }
 
 /// Judges one countersignature and counts it where it is needed.
@@ -140,8 +143,9 @@ fn count(
         }
         return Err(Refusal::because(Reason::ReleaseInvalid, format!("{who}: {problem}")).into());
     }
-    // Separation of duties comes before roles: an officer who drafts is a drafter here.
-    if same_person(drafter, officer) {
+    // Separation of duties comes before roles: an officer who drafts is a drafter here, and so is
+    // whoever signed beside the drafter.
+    if same_person(drafter, officer) || cleared.drafters().any(|one| same_person(one, officer)) {
         return Err(Refusal::because(
             Reason::ReleaseByDrafter,
             format!("{who} signed the draft and the release"),
