@@ -108,23 +108,23 @@ files_of_theirs() {
     "$OPENSSL" crl2pkcs7 -nocrl -certfile "$FILES/ca.pem" -outform DER -out certs.cms
     not_inspected "certs-only is signed by nobody" certs.cms '"good": false'
 
-    envelope() { # NAME OPTION...
+    sealed_by_it() { # NAME OPTION...
         local name=$1
         shift
         cms -encrypt "$@" -outform DER -out "$name.cms" && opened "envelope, $name" "$name.cms" content "${keys[@]}"
         not_opened "envelope, $name, another key" "$name.cms" 'no key|closed' --key "$FILES/eve.both.pem"
     }
     local ec=(-recip "$FILES/bob.pem" -keyopt ecdh_kdf_md:sha384) rsa=(-recip "$FILES/carol.pem" -keyopt rsa_padding_mode:oaep)
-    for form in aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm; do envelope $form -$form -aes256-wrap "${ec[@]}"; done
-    for form in sha256 sha512; do envelope "kdf-$form" -aes-256-cbc -aes256-wrap -recip "$FILES/bob.pem" -keyopt ecdh_kdf_md:$form; done
-    for form in aes128-wrap aes192-wrap; do envelope $form -aes-256-cbc -$form "${ec[@]}"; done
-    envelope cofactor -aes-256-gcm -aes256-wrap "${ec[@]}" -keyopt ecdh_cofactor_mode:1
-    envelope key-identifier -aes-256-gcm -aes256-wrap -keyid "${ec[@]}"
-    envelope ber -aes-256-cbc -aes256-wrap -stream "${ec[@]}"
+    for form in aes-128-cbc aes-192-cbc aes-256-cbc aes-128-gcm aes-192-gcm aes-256-gcm; do sealed_by_it $form -$form -aes256-wrap "${ec[@]}"; done
+    for form in sha256 sha512; do sealed_by_it "kdf-$form" -aes-256-cbc -aes256-wrap -recip "$FILES/bob.pem" -keyopt ecdh_kdf_md:$form; done
+    for form in aes128-wrap aes192-wrap; do sealed_by_it $form -aes-256-cbc -$form "${ec[@]}"; done
+    sealed_by_it cofactor -aes-256-gcm -aes256-wrap "${ec[@]}" -keyopt ecdh_cofactor_mode:1
+    sealed_by_it key-identifier -aes-256-gcm -aes256-wrap -keyid "${ec[@]}"
+    sealed_by_it ber -aes-256-cbc -aes256-wrap -stream "${ec[@]}"
     for form in sha1 sha256 sha384 sha512; do
-        envelope "oaep-$form" -aes-256-cbc "${rsa[@]}" -keyopt rsa_oaep_md:$form -keyopt rsa_mgf1_md:$form
+        sealed_by_it "oaep-$form" -aes-256-cbc "${rsa[@]}" -keyopt rsa_oaep_md:$form -keyopt rsa_mgf1_md:$form
     done
-    envelope mixed -aes-256-gcm -aes256-wrap "${ec[@]}" "${rsa[@]}" -keyopt rsa_oaep_md:sha384 -keyopt rsa_mgf1_md:sha384
+    sealed_by_it mixed -aes-256-gcm -aes256-wrap "${ec[@]}" "${rsa[@]}" -keyopt rsa_oaep_md:sha384 -keyopt rsa_mgf1_md:sha384
     for form in aes-128-gcm aes-256-gcm; do
         for place in ciphertext tag; do
             damage $form.cms damaged.cms $place
