@@ -571,3 +571,17 @@ fn layers_inside_may_be_binary_and_are_then_smaller() {
         assert_ne!(bench.run(&open).0, 0, "{profile}");
     }
 }
+
+// RFC 8551 §3.8: certificates only, signed by nobody.
+#[test]
+fn certificates_alone_are_shown_and_are_not_good() {
+    let bench = Bench::new();
+    let made = bench.openssl("crl2pkcs7 -nocrl -certfile bob.crt -outform DER -out certs.cms");
+    if made != Some(true) {
+        return;
+    }
+    let (code, view) = bench.inspect("certs.cms", "");
+    assert_eq!(code, 1, "{view}");
+    assert_eq!(kinds(&view), ["signed"]);
+    assert_eq!(view["layers"][0]["signers"], serde_json::json!([]));
+}

@@ -338,9 +338,12 @@ fn cms_layer(
                 }
                 None => None,
             };
-            let content = content.ok_or(WalkError::NoContent { layer })?;
+            // RFC 8551 §3.8: certs-only has neither content nor signers; it is signed by nobody
+            if content.is_none() && !signed.signers.is_empty() {
+                return Err(WalkError::NoContent { layer });
+            }
             let facts = signed_facts(opener, SignedForm::Opaque, cms, &signed, None);
-            (Some(content), LayerKind::Signed(facts))
+            (content, LayerKind::Signed(facts))
         }
         ContentInfo::Enveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
         ContentInfo::AuthEnveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),

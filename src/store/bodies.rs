@@ -337,11 +337,10 @@ mod tests {
 
             let path = bodies.dir.join(name);
             let sealed = fs::read(&path).unwrap();
-            assert!(
-                !sealed
-                    .windows(body.len().min(64))
-                    .any(|w| w == &body[..body.len().min(64)])
-            );
+            // A single octet is in any ciphertext by chance.
+            let begin = &body[..body.len().min(64)];
+            let stands_there = sealed.windows(begin.len()).any(|w| w == begin);
+            assert!(begin.len() == 1 || !stands_there);
             for at in [0, sealed.len() / 2, sealed.len() - 1] {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1;

@@ -13,5 +13,6 @@ pub fn forge(bytes: std::sync::Arc<[u8]>, to: Address) -> Sealed {
         precedence: Precedence::Flash,
         judged_under: String::new(),
         permitted: ravelin::store::Permitted::Own,
+        terms: Default::default(),
     }
 }
