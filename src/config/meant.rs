@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{
     KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, SignedBy, SioLabelRule, TlsNeed,
 };
-use crate::crypto::algorithm::ContentCipher;
+use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
@@ -225,6 +225,8 @@ pub enum SealProfile {
         confidentiality: Confidentiality,
         /// How the layers inside the outermost are encoded.
         inner_encoding: Transfer,
+        /// How an RSA key signs.
+        rsa_signatures: RsaPadding,
     },
 }
 

@@ -498,6 +498,7 @@ impl Place<'_> {
                     header_protection: seal.header_protection,
                     confidentiality: seal.header_confidentiality,
                     inner_encoding: seal.inner_encoding,
+                    rsa_signatures: seal.rsa_signatures,
                 })
             }
         }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::units::{ByteSize, Life, Stale, SuiteName};
+use crate::crypto::algorithm::RsaPadding;
 use crate::message::Precedence;
 use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
@@ -352,6 +353,9 @@ pub(super) struct Seal {
     /// every program takes it.
     #[serde(default)]
     pub inner_encoding: Transfer,
+    /// How an RSA key of this switch signs a triple wrap.
+    #[serde(default)]
+    pub rsa_signatures: RsaPadding,
 }
 
 const fn rfc9788() -> Dialect {

@@ -17,7 +17,7 @@ mod signature;
 pub use encryption::{
     ContentCipher, ID_OAEP, KeyDerivation, KeyWrap, Mode, oaep_algorithm_der, oaep_digest,
 };
-pub use signature::SignatureScheme;
+pub use signature::{RsaPadding, SignatureScheme};
 
 /// An algorithm identifier that is not in the tables, or whose parameters are not acceptable.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -62,6 +62,7 @@ fn seal_for(
             header_protection,
             confidentiality,
             inner_encoding,
+            rsa_signatures,
         } => triple_wrap::seal(
             config,
             at,
@@ -74,6 +75,7 @@ fn seal_for(
                 dialect: *header_protection,
                 confidentiality: *confidentiality,
                 transfer: *inner_encoding,
+                padding: *rsa_signatures,
             },
         )?,
     };

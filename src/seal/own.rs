@@ -80,6 +80,7 @@ pub fn own(
             header_protection,
             confidentiality,
             inner_encoding,
+            rsa_signatures,
         } => {
             // RFC 8550 §3: From is an address in the certificate of the domain signature
             let signer = config.keys.sign.certificate().emails().into_iter().next();
@@ -103,6 +104,7 @@ pub fn own(
                     dialect: *header_protection,
                     confidentiality: *confidentiality,
                     transfer: *inner_encoding,
+                    padding: *rsa_signatures,
                 },
             )?;
             layers::under(writer(&outside)?, layered)

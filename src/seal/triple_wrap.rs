@@ -17,7 +17,7 @@ use super::{fault, fields, not_made};
 use crate::check::Route;
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::crypto::algorithm::ContentCipher;
+use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::attribute::AttributeDer;
 use crate::crypto::cms::sign::Signer;
@@ -43,6 +43,8 @@ pub(super) struct Asked<'a> {
     pub(super) confidentiality: Confidentiality,
     /// How the layers inside the outermost are encoded.
     pub(super) transfer: Transfer,
+    /// How an RSA key signs.
+    pub(super) padding: RsaPadding,
 }
 
 /// Wraps a released message for the far domain.
@@ -92,7 +94,8 @@ pub(super) fn wrap(
         },
     )
     .map_err(not_made)?;
-    let signer = |attributes| Signer::new(&config.keys.sign, attributes);
+    let signer =
+        |attributes| Signer::new(&config.keys.sign, attributes).with_rsa_padding(asked.padding);
     let mut inner = as_domain(label)?;
     inner.extend(protected.attribute);
     layers::triple_wrapped(

@@ -1,6 +1,6 @@
 //! Signers beside signers, signers named by their keys, and what is weak but read.
 
-use ravelin::crypto::algorithm::{Digest, SignatureScheme};
+use ravelin::crypto::algorithm::{Digest, RsaPadding, SignatureScheme};
 use ravelin::crypto::cms::add_signer::add_signer;
 use ravelin::crypto::cms::sign::{
     Form, SignError, SignOrder, Signer, certificates_only, sign, unsigned,
@@ -255,4 +255,28 @@ fn layers_that_nobody_signed_say_so() {
     let somebody = add_signer(&nobody, None, &signer, now(), &[]).unwrap();
     assert!(lab.verifies(&somebody, None));
     assert!(all_good(&reports(&somebody, None, &[])));
+}
+
+// RFC 8551 §2.2: PKCS #1 v1.5 is made for a far side that takes nothing else, and for nobody besides.
+#[test]
+fn the_older_padding_is_made_only_when_it_is_asked_for() {
+    let Some(lab) = lab() else { return };
+    let (alice, dave) = (lab.identity("alice"), lab.identity("dave"));
+    let scheme = |padding| {
+        let signer = Signer::new(&dave, vec![]).with_rsa_padding(padding);
+        let layer = make(&[signer], Form::Attached);
+        assert!(lab.verifies(&layer, None));
+        reports(&layer, None, &[])[0].scheme.unwrap()
+    };
+    assert!(matches!(
+        scheme(RsaPadding::Pkcs1),
+        SignatureScheme::RsaPkcs1(_)
+    ));
+    assert!(matches!(
+        scheme(RsaPadding::Pss),
+        SignatureScheme::RsaPss { .. }
+    ));
+    // A key of another kind signs as it does.
+    let signer = Signer::new(&alice, vec![]).with_rsa_padding(RsaPadding::Pkcs1);
+    assert_eq!(signer.scheme, alice.default_scheme());
 }

@@ -6,11 +6,24 @@
 
 use der::asn1::{Any, ObjectIdentifier};
 use rsa::pkcs1::{RsaPssParamsOwned, TrailerField};
+use serde::Deserialize;
 use spki::AlgorithmIdentifierOwned;
 
 use super::{Digest, ED25519, MGF1, RSA_ENCRYPTION, UnknownAlgorithm, absent_or_null, tlv};
 
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+
+/// How an RSA key signs.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+pub enum RsaPadding {
+    /// RSASSA-PSS.
+    #[default]
+    #[serde(rename = "pss")]
+    Pss,
+    /// RSASSA-PKCS1-v1_5: for a far side that takes nothing else.
+    #[serde(rename = "pkcs1")]
+    Pkcs1,
+}
 
 /// A signature algorithm with all its parameters.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -11,7 +11,7 @@ use const_oid::ObjectIdentifier;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
-use crate::crypto::algorithm::{Digest, SignatureScheme};
+use crate::crypto::algorithm::{Digest, RsaPadding, SignatureScheme};
 use crate::crypto::ber::{Frame, Node, Tag, set_of};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::ess::{CertificateHash, SigningCertificate};
@@ -118,6 +118,18 @@ impl<'a> Signer<'a> {
     #[must_use]
     pub fn with_scheme(mut self, scheme: SignatureScheme) -> Self {
         self.scheme = scheme;
+        self
+    }
+
+    /// Signs so where the key is an RSA key; any other key signs as it does.
+    #[must_use]
+    pub fn with_rsa_padding(mut self, padding: RsaPadding) -> Self {
+        self.scheme = match (padding, self.scheme) {
+            (RsaPadding::Pkcs1, SignatureScheme::RsaPss { digest, .. }) => {
+                SignatureScheme::RsaPkcs1(digest)
+            }
+            (_, scheme) => scheme,
+        };
         self
     }
 
