@@ -197,7 +197,7 @@ impl Keys {
 
     fn opener(&self) -> Opener<'_> {
         Opener {
-            keys: &self.encrypt,
+            keys: (&self.encrypt).into(),
             trust: &self.trust,
             policies: &self.policies,
             at: self.at,

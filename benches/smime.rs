@@ -358,7 +358,7 @@ impl Scene {
     /// Walks through all layers as the switch does, and wants every one good.
     fn open(&self, message: Vec<u8>) -> Result<Piece, Trouble> {
         let opener = Opener {
-            keys: &self.opening,
+            keys: (&self.opening).into(),
             trust: &self.trust,
             policies: &Policies::default(),
             at: self.at,

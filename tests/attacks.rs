@@ -200,7 +200,7 @@ async fn efail_direct_exfiltration() {
     // What is shown is the payload: the envelope in it is no layer of the message.
     let keys = [reader.encrypt.clone()];
     let opener = Opener {
-        keys: &keys,
+        keys: (&keys).into(),
         trust: &world.alder_config.trust,
         policies: &world.alder_config.policies,
         at: Timestamp::now(),

@@ -272,7 +272,7 @@ impl Test {
     async fn release_one(&self, desk: &Desk, draft: DraftId) -> Result<(), Trouble> {
         let octets = desk.message(draft).await?;
         let opener = Opener {
-            keys: &[],
+            keys: Default::default(),
             trust: &desk.trust,
             policies: &Policies::default(),
             at: desk.clock.now(),

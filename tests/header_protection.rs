@@ -46,7 +46,7 @@ fn facts(world: &World, message: &[u8]) -> Facts {
     let keys = std::slice::from_ref(&reader.encrypt);
     let opener = Opener {
         policies: &Default::default(),
-        keys,
+        keys: keys.into(),
         trust: &world.alder_config.trust,
         at: Timestamp::now(),
         limits: Limits::default(),

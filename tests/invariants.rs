@@ -57,7 +57,7 @@ fn replaced(message: &[u8], from: &str, to: &str, count: usize) -> Vec<u8> {
 
 fn facts(world: &World, message: &[u8], keys: &[ravelin::crypto::keys::Identity]) -> Facts {
     let opener = Opener {
-        keys,
+        keys: keys.into(),
         trust: &world.alder_config.trust,
         policies: &world.alder_config.policies,
         at: Timestamp::now(),

@@ -240,9 +240,10 @@ async fn pkcs1_key_transport_is_read_only_from_a_link_that_says_so() {
     let read = |config: &Config, identity| {
         let peer = peer(identity);
         let opener = Opener::for_peer(config, Timestamp::now(), &peer);
-        assert!(!opener.keys.is_empty());
+        assert!(!opener.keys.identities.is_empty());
         opener
             .keys
+            .identities
             .iter()
             .all(|key| key.pkcs1() == Pkcs1Transport::Read)
     };

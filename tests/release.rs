@@ -52,7 +52,7 @@ async fn signed(world: &World, id: DraftId, local: &str) -> Release {
     let officer = world.desk("officer").unwrap();
     let octets = officer.message(id).await.unwrap();
     let opener = ravelin::open::Opener {
-        keys: &[],
+        keys: Default::default(),
         trust: &world.alder_config.trust,
         policies: &world.alder_config.policies,
         at: world.clock.now(),

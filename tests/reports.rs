@@ -92,7 +92,7 @@ fn asking(notify: Option<Notify>, require_tls: Asked) -> Terms {
 fn facts(world: &World, message: &[u8]) -> Facts {
     let opener = Opener {
         policies: &world.alder_config.policies,
-        keys: &[],
+        keys: Default::default(),
         trust: &world.alder_config.trust,
         at: Timestamp::now(),
         limits: Limits::default(),

@@ -585,3 +585,50 @@ fn certificates_alone_are_shown_and_are_not_good() {
     assert_eq!(kinds(&view), ["signed"]);
     assert_eq!(view["layers"][0]["signers"], serde_json::json!([]));
 }
+
+// RFC 5652 §6.2.3, §6.2.4: a key or a password that both sides had before.
+#[test]
+fn what_is_encrypted_with_a_shared_key_or_a_password_is_opened_with_it_alone() {
+    let bench = Bench::new();
+    let key = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    bench.put("kek", format!("0102:{key}\n"));
+    bench.put("other-kek", format!("0102:{}\n", "42".repeat(32)));
+    bench.put("other-word", "barley\n");
+    bench.put("not-a-key", "0102\n");
+    bench.put("letter.txt", LETTER);
+    let cms = "cms -encrypt -binary -aes256 -in letter.txt -outform DER";
+    let made = [
+        format!("{cms} -secretkey {key} -secretkeyid 0102 -out kek.cms"),
+        format!("{cms} -pwri_password sesame -out word.cms"),
+    ];
+    bench.put("word", "sesame\n");
+    for (arguments, file, option, good, bad) in [
+        (&made[0], "kek.cms", "--shared-key-file", "kek", "other-kek"),
+        (
+            &made[1],
+            "word.cms",
+            "--message-password-file",
+            "word",
+            "other-word",
+        ),
+    ] {
+        if bench.openssl(arguments) != Some(true) {
+            return;
+        }
+        bench.yes(&["open", file, option, good, "--out", "plain"]);
+        assert_eq!(bench.read("plain"), LETTER.as_bytes());
+        let err = bench.no(&["open", file, option, bad, "--out", "no"]);
+        assert!(err.contains("no key opens"), "{err}");
+        assert!(!bench.is_there("no"));
+    }
+    let (code, _, err) = bench.run(&[
+        "open",
+        "kek.cms",
+        "--shared-key-file",
+        "not-a-key",
+        "--out",
+        "no",
+    ]);
+    assert_eq!(code, 2);
+    assert!(err.contains("IDENTIFIER:KEY"), "{err}");
+}

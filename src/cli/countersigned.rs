@@ -68,7 +68,7 @@ pub(super) fn run(countersign: &Countersign) -> Result<Answer, Trouble> {
     let bare = messages::bare_cms(&octets);
     let trust = TrustStore::new(Vec::new(), Vec::new(), Vec::new());
     let opener = Opener {
-        keys: &[],
+        keys: Default::default(),
         trust: &trust,
         policies: &Policies::default(),
         at,

@@ -74,7 +74,7 @@ pub(super) fn run(inspect: &Inspect) -> Result<Answer, Trouble> {
     }
     let at = inspect.at.unwrap_or_else(|| Clock::system().now());
     let opener = Opener {
-        keys: &keys,
+        keys: (&keys).into(),
         trust: &trust,
         policies: &policies,
         at,

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::answer::{Trouble, chain};
 use crate::config::ConfigError;
 use crate::crypto::certificate::Certificate;
-use crate::crypto::keys::Identity;
+use crate::crypto::cms::decrypt::SharedKey;
+use crate::crypto::keys::{Identity, Secret};
 use crate::crypto::pkcs12;
 use crate::crypto::revocation::{RevocationList, RevocationListError};
 use crate::label::{Policies, Policy};
@@ -288,6 +289,48 @@ pub(super) fn password(file: Option<&Named>) -> Result<Option<Zeroizing<String>>
     Ok(Some(Zeroizing::new(
         text.lines().next().unwrap_or_default().to_owned(),
     )))
+}
+
+// RFC 5652 §6.2.4
+/// Passwords that messages are encrypted with: the first line of each file.
+pub(super) fn message_passwords(files: &[Named]) -> Result<Vec<Secret>, Trouble> {
+    let first_line = |file| {
+        let line = password(Some(file))?.unwrap_or_default();
+        Ok(Secret::new(line.as_bytes().to_vec()))
+    };
+    files.iter().map(first_line).collect()
+}
+
+// RFC 5652 §6.2.3
+/// Keys that sender and recipient hold beforehand: one line `IDENTIFIER:KEY` in each file.
+pub(super) fn shared_keys(files: &[Named]) -> Result<Vec<SharedKey>, Trouble> {
+    let shared_key = |file: &Named| {
+        let line = password(Some(file))?.unwrap_or_default();
+        let pair = line.trim().split_once(':');
+        let octets = pair.and_then(|(name, key)| Some((unhex(name)?, unhex(key)?)));
+        let (identifier, key) = octets.ok_or_else(|| {
+            let remedy = "write one line IDENTIFIER:KEY, both in hexadecimal";
+            file.trouble("is not a shared key", remedy)
+        })?;
+        let key = Secret::new(key);
+        Ok(SharedKey { identifier, key })
+    };
+    files.iter().map(shared_key).collect()
+}
+
+/// Octets that are written as pairs of hexadecimal digits; at least one.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok())
+        })
+        .collect();
+    let digits = digits.filter(|digits| !digits.is_empty() && digits.len().is_multiple_of(2))?;
+    let pair = |pair: &[u8]| pair.iter().fold(0, |octet: u8, digit| octet << 4 | digit);
+    Some(digits.chunks(2).map(pair).collect())
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {

@@ -11,6 +11,7 @@ use super::answer::{Answer, Trouble};
 use super::material::{self, Named};
 use super::messages::{self, Secret};
 use crate::clock::{Clock, Timestamp};
+use crate::crypto::cms::decrypt::Keys;
 use crate::crypto::trust::{RevocationCheck, TrustStore};
 use crate::label::Policies;
 use crate::message::mime::Limits;
@@ -39,6 +40,13 @@ pub(super) struct Open {
     /// A file with the password of the keys; otherwise the environment's RAVELIN_PASSWORD
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// A key that sender and recipient hold beforehand: a file with one line IDENTIFIER:KEY, both in
+    /// hexadecimal
+    #[arg(long, value_name = "FILE")]
+    shared_key_file: Vec<PathBuf>,
+    /// A password that the message itself is encrypted with: the first line of a file
+    #[arg(long, value_name = "FILE")]
+    message_password_file: Vec<PathBuf>,
     /// Trust anchors: PEM or DER, a file or a folder
     #[arg(long, value_name = "FILE|DIR")]
     trust: Vec<PathBuf>,
@@ -74,8 +82,15 @@ pub(super) fn run(open: &Open) -> Result<Answer, Trouble> {
             password.as_ref().map(|password| password.as_str()),
         )?);
     }
+    let shared = material::shared_keys(&Named::all("--shared-key-file", &open.shared_key_file))?;
+    let named = Named::all("--message-password-file", &open.message_password_file);
+    let passwords = material::message_passwords(&named)?;
     let opener = Opener {
-        keys: &keys,
+        keys: Keys {
+            shared: &shared,
+            passwords: &passwords,
+            ..Keys::of(&keys)
+        },
         trust: &trust,
         policies: &Policies::default(),
         at: open.at.unwrap_or_else(|| Clock::system().now()),

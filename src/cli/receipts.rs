@@ -211,7 +211,7 @@ impl Tools {
 
     fn facts(&self, file: &Path) -> Result<Facts, Trouble> {
         let opener = Opener {
-            keys: &self.keys,
+            keys: (&self.keys).into(),
             trust: &self.trust,
             policies: &Policies::default(),
             at: self.at,

@@ -254,7 +254,7 @@ async fn examine(officer: &Officer, id: DraftId) -> Result<Examined, DeskError> 
 fn examined(officer: &Officer, draft: DraftView, octets: Zeroizing<Vec<u8>>) -> Examined {
     let at = officer.desk.clock.now();
     let opener = Opener {
-        keys: &[],
+        keys: Default::default(),
         trust: &officer.desk.trust,
         policies: &officer.policies,
         at,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::config::{Config, KeyTransport};
-use crate::crypto::keys::Identity as Key;
+use crate::crypto::cms::decrypt::Keys;
 use crate::crypto::trust::TrustStore;
 use crate::decision::{Reason, Refusal, Stop};
 use crate::label::Policies;
@@ -33,7 +33,7 @@ use crate::message::received::Received;
 /// What opening takes: our keys, and who vouches for the signers.
 pub struct Opener<'a> {
     /// Keys that may open an envelope.
-    pub keys: &'a [Key],
+    pub keys: Keys<'a>,
     /// Who vouches for signers and countersigners.
     pub trust: &'a TrustStore,
     /// The label policies under which labels are read: they say which syntax of categories may stand
@@ -55,10 +55,10 @@ impl<'a> Opener<'a> {
         };
         Self {
             // RFC 8551 §6: PKCS#1 v1.5 only from a link that says so
-            keys: match link.map(|link| link.arrival.key_transport) {
+            keys: Keys::of(match link.map(|link| link.arrival.key_transport) {
                 Some(KeyTransport::Pkcs1) => &config.keys.decrypt_pkcs1,
                 Some(KeyTransport::Oaep) | None => &config.keys.decrypt,
-            },
+            }),
             trust: link.map_or(&config.trust, |link| &link.trust),
             policies: &config.policies,
             at,

@@ -368,7 +368,7 @@ fn cms_layer(
 
 /// An envelope: opened by the first of our keys that is a recipient's, or left closed.
 fn envelope(opener: &Opener<'_>, envelope: Envelope<'_>) -> (Option<Piece>, LayerKind) {
-    let plain = decrypt::decrypt(envelope, opener.keys).ok();
+    let plain = decrypt::decrypt_with(envelope, &opener.keys).ok();
     let facts = EnvelopeFacts {
         authenticated: matches!(envelope, Envelope::Authenticated(_)),
         cipher: envelope.cipher_name(),

@@ -107,7 +107,7 @@ fn rfc_4134_clear_signed_mail_and_old_ciphers_are_refused_by_name() {
         .into_bytes()
         .into();
     let opener = Opener {
-        keys: &[],
+        keys: Default::default(),
         trust: &TrustStore::new(Vec::new(), Vec::new(), Vec::new()),
         policies: &Default::default(),
         at: now(),

@@ -167,7 +167,7 @@ impl Ledger {
             known.tale()
         );
         let opener = Opener {
-            keys: &world.birch_config.keys.decrypt,
+            keys: (&world.birch_config.keys.decrypt).into(),
             trust: &world.alder_config.trust,
             policies: &world.birch_config.policies,
             at: world.clock.now(),

@@ -56,7 +56,7 @@ impl Scene {
     /// An opener with the recipient's key.
     pub fn opener(&self) -> Opener<'_> {
         Opener {
-            keys: &self.recipient,
+            keys: (&self.recipient).into(),
             trust: &self.trust,
             policies: &self.policies,
             at: self.at,

@@ -499,7 +499,7 @@ fn facts(
     trust: &TrustStore,
 ) -> Result<Facts, Trouble> {
     let opener = Opener {
-        keys,
+        keys: keys.into(),
         trust,
         policies: &world.alder_config.policies,
         at: world.clock.now(),

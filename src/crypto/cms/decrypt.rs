@@ -27,7 +27,7 @@ use attempt::attempts;
 use opening::Opening;
 
 /// With what a layer may be opened.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Keys<'a> {
     /// Private keys, each with its certificate.
     pub identities: &'a [Identity],
@@ -57,6 +57,12 @@ impl<'a> Keys<'a> {
             passwords: &[],
             pkcs1: Pkcs1Transport::default(),
         }
+    }
+}
+
+impl<'a, T: AsRef<[Identity]> + ?Sized> From<&'a T> for Keys<'a> {
+    fn from(identities: &'a T) -> Self {
+        Self::of(identities.as_ref())
     }
 }
 
