@@ -1,5 +1,7 @@
 //! Envelopes with settings, and recipients without certificates, both ways.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ravelin::crypto::algorithm::{ContentCipher, Digest};
 use ravelin::crypto::certificate::Certificate;
 use ravelin::crypto::cms::decrypt::{DecryptError, Keys, Pkcs1Transport, SharedKey, decrypt_with};
@@ -98,6 +100,9 @@ fn with(cms: &[u8], keys: &Keys<'_>) -> Result<Vec<u8>, DecryptError> {
 }
 
 fn encrypted(lab: &Lab, options: &[&str]) -> Vec<u8> {
+    // Tests run side by side in one folder: each layer is a file of its own.
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let out = format!("shared-{}.der", MADE.fetch_add(1, Ordering::Relaxed));
     let mut arguments = vec![
         "cms",
         "-encrypt",
@@ -107,11 +112,11 @@ fn encrypted(lab: &Lab, options: &[&str]) -> Vec<u8> {
         "-outform",
         "DER",
         "-out",
-        "shared.der",
+        out.as_str(),
     ];
     arguments.extend_from_slice(options);
     assert!(lab.openssl(&arguments));
-    lab.read("shared.der")
+    lab.read(&out)
 }
 
 /// Whatever comes out under a wrong key of a CBC layer, it is not the content.
