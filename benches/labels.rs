@@ -4,36 +4,14 @@
 //! `validate` is a label to masks with the rules, `decide` the masks of label and clearance to yes or no.
 //! Data: the published NATO example policy (87 kB) when ../shared/vectors is there, else labels/alder.xml.
 
+mod measure;
+
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
+use measure::measure;
 use ravelin::label::validity::Mode;
 use ravelin::label::{Clearance, Kind, Label, Policy, clearance, compiled, ess};
-
-/// The best of several rounds: the figure with the least of everything else in it.
-fn measure(mut work: impl FnMut()) -> f64 {
-    let mut count = 1u32;
-    loop {
-        let start = Instant::now();
-        for _ in 0..count {
-            work();
-        }
-        if start.elapsed() > Duration::from_millis(20) {
-            break;
-        }
-        count *= 2;
-    }
-    let mut best = f64::MAX;
-    for _ in 0..9 {
-        let start = Instant::now();
-        for _ in 0..count {
-            work();
-        }
-        best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(count));
-    }
-    best
-}
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

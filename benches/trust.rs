@@ -4,38 +4,16 @@
 //! a new store each time, with parsed certificates and lists, so every signature is verified;
 //! `search` keeps the lists' signatures; `cached` asks again for the same certificate.
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+mod measure;
 
+use std::hint::black_box;
+
+use measure::measure;
 use ravelin::clock::Timestamp;
 use ravelin::crypto::certificate::Certificate;
 use ravelin::crypto::lab::{Authority, Request, Usage};
 use ravelin::crypto::revocation::RevocationList;
 use ravelin::crypto::trust::{Purpose, TrustStore};
-
-/// The best of several rounds, in nanoseconds: the figure with the least of everything else in it.
-fn measure(mut work: impl FnMut()) -> f64 {
-    let mut count = 1u32;
-    loop {
-        let start = Instant::now();
-        for _ in 0..count {
-            work();
-        }
-        if start.elapsed() > Duration::from_millis(20) {
-            break;
-        }
-        count *= 2;
-    }
-    let mut best = f64::MAX;
-    for _ in 0..9 {
-        let start = Instant::now();
-        for _ in 0..count {
-            work();
-        }
-        best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(count));
-    }
-    best
-}
 
 fn main() {
     let now: Timestamp = "2026-11-21T08:30:00Z".parse().expect("a time");

@@ -10,6 +10,8 @@
 //!
 //! `RAVELIN_POWER_ROUNDS=5000 cargo test --release --test power -- --nocapture` runs longer.
 
+#[path = "support/draft.rs"]
+mod draft;
 #[path = "power/machine.rs"]
 mod machine;
 
@@ -18,10 +20,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use draft::draft;
 use machine::{Chance, Lie, Machine, Survives, Trouble};
 use ravelin::audit::{Act, Event, Head, verify_after};
 use ravelin::clock::{Clock, Timestamp};
-use ravelin::message::{DraftId, MessageId, Precedence};
+use ravelin::message::DraftId;
 use ravelin::store::engine::{Assurance, LastStop};
 use ravelin::store::redb::Redb;
 use ravelin::store::{Change, DraftRow, DraftState, Fault, Settings, Store, StoreKey};
@@ -41,21 +44,6 @@ fn body(id: DraftId) -> Vec<u8> {
         _ => 100 + usize::from(b) * 20,
     };
     id.octets().iter().copied().cycle().take(size).collect()
-}
-
-fn draft(id: DraftId) -> DraftRow {
-    DraftRow {
-        id,
-        message: MessageId::new(*id.octets()),
-        state: DraftState::Submitted,
-        submitted_at: Timestamp::UNIX_EPOCH,
-        expires: Timestamp::MAX,
-        precedence: Precedence::Flash,
-        submitted_by: "drafter".into(),
-        payload: id.octets().to_vec(),
-        size: 0,
-        revision: 0,
-    }
 }
 
 fn open(machine: &Machine, dir: &Path, assurance: Assurance) -> Result<Store, Fault> {

@@ -206,6 +206,17 @@ async fn waiting(world: &World) -> EntryRow {
     .await
 }
 
+/// The changed rules come into force, BIRCH is back, and the message that waits is tried at once.
+async fn reload_and_retry(world: &mut World, row: &EntryRow) {
+    let running = world.running().unwrap();
+    let now = running.switch.reload("test").await.unwrap();
+    assert_ne!(row.judged_under, now.judged_under());
+    world.wake_birch().await.unwrap();
+    let queue = &world.running().unwrap().queue;
+    // It may be on its way already: BIRCH is awake.
+    let _ = queue.retry_now(row.id, "test", "BIRCH is back").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_queued_is_judged_again_when_the_rules_change() {
     let dir = tempfile::tempdir().unwrap();
@@ -214,15 +225,7 @@ async fn what_is_queued_is_judged_again_when_the_rules_change() {
     let config = file(dir.path(), "alder.toml");
     let row = waiting(&world).await;
     edit(&config, "name = \"birch\"", SECRET, "[\"RESTRICTED\"]");
-    let running = world.running().unwrap();
-    let now = running.switch.reload("test").await.unwrap();
-    assert_ne!(row.judged_under, now.judged_under());
-    world.wake_birch().await.unwrap();
-    let running = world.running().unwrap();
-    let _ = running
-        .queue
-        .retry_now(row.id, "test", "the rules changed")
-        .await;
+    reload_and_retry(&mut world, &row).await;
     let report = |octets: &[u8]| String::from_utf8_lossy(octets).contains("delivery-status");
     let (_, octets) = world.alder_mail.wait_for(report).await.unwrap();
     let text = String::from_utf8(octets).unwrap();
@@ -250,15 +253,7 @@ async fn what_is_queued_goes_when_the_new_rules_permit_it_too() {
     let row = waiting(&world).await;
     let clerk = "address = \"clerk@alder.example\"";
     edit(&config, clerk, "[\"UNCLASSIFIED\", \"RESTRICTED\"]", SECRET);
-    let running = world.running().unwrap();
-    let now = running.switch.reload("test").await.unwrap();
-    assert_ne!(row.judged_under, now.judged_under());
-    world.wake_birch().await.unwrap();
-    let running = world.running().unwrap();
-    let _ = running
-        .queue
-        .retry_now(row.id, "test", "BIRCH is back")
-        .await;
+    reload_and_retry(&mut world, &row).await;
     world.birch_mail.wait_for(|_| true).await.unwrap();
     assert_eq!(acts(&world, "forbidden"), 0);
     world.end().await;

@@ -6,17 +6,21 @@
 //! Drafts, because only sealed messages make queue entries; both go the same way through the store.
 //! A kill leaves the page cache: this says nothing of power loss.
 
+#[path = "support/draft.rs"]
+mod draft;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use draft::draft;
 use ravelin::audit::{Act, Event, Head, verify, verify_after};
 use ravelin::clock::{Clock, Timestamp};
-use ravelin::message::{DraftId, MessageId, Precedence};
+use ravelin::message::DraftId;
 use ravelin::store::engine::Assurance;
-use ravelin::store::{Change, DraftRow, DraftState, Settings, Store, StoreKey};
+use ravelin::store::{Change, DraftState, Settings, Store, StoreKey};
 
 const CHILD: &str = "RAVELIN_STORE_CRASH_CHILD";
 const ROUNDS: usize = 60;
@@ -46,21 +50,6 @@ fn body(id: DraftId) -> Vec<u8> {
         500 + usize::from(b) * 20
     };
     id.octets().iter().copied().cycle().take(size).collect()
-}
-
-fn draft(id: DraftId) -> DraftRow {
-    DraftRow {
-        id,
-        message: MessageId::new(*id.octets()),
-        state: DraftState::Submitted,
-        submitted_at: Timestamp::UNIX_EPOCH,
-        expires: Timestamp::MAX,
-        precedence: Precedence::Flash,
-        submitted_by: "drafter".into(),
-        payload: id.octets().to_vec(),
-        size: 0,
-        revision: 0,
-    }
 }
 
 fn event(act: Act, id: DraftId) -> Event {

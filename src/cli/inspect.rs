@@ -11,7 +11,6 @@ use super::onion;
 use super::print::{self, Format};
 use super::view::View;
 use crate::clock::{Clock, Timestamp};
-use crate::crypto::trust::{RevocationCheck, TrustStore};
 use crate::message::mime::Limits;
 use crate::open::Opener;
 
@@ -54,24 +53,10 @@ pub(super) struct Inspect {
 
 pub(super) fn run(inspect: &Inspect) -> Result<Answer, Trouble> {
     let policies = material::policies(&Named::all("--policy", &inspect.policy))?;
-    let anchors = material::certificates(&Named::all("--trust", &inspect.trust))?;
-    let lists = material::revocation_lists(&Named::all("--crl", &inspect.crl))?;
-    let check = if lists.is_empty() {
-        RevocationCheck::Optional
-    } else {
-        RevocationCheck::Required
-    };
-    let trust = TrustStore::new(anchors, Vec::new(), lists).with_revocation(check);
+    let (trust, check) = material::trust(&inspect.trust, &inspect.crl)?;
     let password = material::password_of(inspect.password_file.as_deref())?;
-    let certificates = Named::all("--cert", &inspect.cert);
-    let mut keys = Vec::new();
-    for (index, key) in Named::all("--key", &inspect.key).iter().enumerate() {
-        keys.extend(material::identities(
-            key,
-            certificates.get(index),
-            password.as_ref().map(|password| password.as_str()),
-        )?);
-    }
+    let word = password.as_ref().map(|password| password.as_str());
+    let keys = material::openers(&inspect.key, &inspect.cert, word)?;
     let at = inspect.at.unwrap_or_else(|| Clock::system().now());
     let opener = Opener {
         keys: (&keys).into(),

@@ -15,6 +15,7 @@ use crate::crypto::cms::decrypt::SharedKey;
 use crate::crypto::keys::{Identity, Secret};
 use crate::crypto::pkcs12;
 use crate::crypto::revocation::{RevocationList, RevocationListError};
+use crate::crypto::trust::{RevocationCheck, TrustStore};
 use crate::label::{Policies, Policy};
 
 /// Where a password stands when no file is named.
@@ -182,6 +183,36 @@ pub(super) fn usable_lists(named: &[Named]) -> Result<Vec<RevocationList>, Troub
                 Err(trouble) => return Err(trouble),
             }
         }
+    }
+    Ok(all)
+}
+
+/// The anchors and CRLs that a person names. Without a CRL none is asked for; with one, each
+/// certificate needs one.
+pub(super) fn trust(
+    anchors: &[PathBuf],
+    lists: &[PathBuf],
+) -> Result<(TrustStore, RevocationCheck), Trouble> {
+    let anchors = certificates(&Named::all("--trust", anchors))?;
+    let lists = revocation_lists(&Named::all("--crl", lists))?;
+    let check = match lists.is_empty() {
+        true => RevocationCheck::Optional,
+        false => RevocationCheck::Required,
+    };
+    let store = TrustStore::new(anchors, Vec::new(), lists).with_revocation(check);
+    Ok((store, check))
+}
+
+/// The keys that a person opens messages with, all under one password.
+pub(super) fn openers(
+    keys: &[PathBuf],
+    certificates: &[PathBuf],
+    password: Option<&str>,
+) -> Result<Vec<Identity>, Trouble> {
+    let certificates = Named::all("--cert", certificates);
+    let mut all = Vec::new();
+    for (index, key) in Named::all("--key", keys).iter().enumerate() {
+        all.extend(identities(key, certificates.get(index), password)?);
     }
     Ok(all)
 }

@@ -12,7 +12,6 @@ use super::material::{self, Named};
 use super::messages::{self, Secret};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::cms::decrypt::Keys;
-use crate::crypto::trust::{RevocationCheck, TrustStore};
 use crate::label::Policies;
 use crate::message::mime::Limits;
 use crate::open::{Facts, LayerKind, Opener, SignerFacts};
@@ -65,23 +64,10 @@ pub(super) struct Open {
 }
 
 pub(super) fn run(open: &Open) -> Result<Answer, Trouble> {
-    let anchors = material::certificates(&Named::all("--trust", &open.trust))?;
-    let lists = material::revocation_lists(&Named::all("--crl", &open.crl))?;
-    let check = match lists.is_empty() {
-        true => RevocationCheck::Optional,
-        false => RevocationCheck::Required,
-    };
-    let trust = TrustStore::new(anchors, Vec::new(), lists).with_revocation(check);
+    let (trust, _) = material::trust(&open.trust, &open.crl)?;
     let password = material::password_of(open.password_file.as_deref())?;
-    let certificates = Named::all("--cert", &open.cert);
-    let mut keys = Vec::new();
-    for (index, key) in Named::all("--key", &open.key).iter().enumerate() {
-        keys.extend(material::identities(
-            key,
-            certificates.get(index),
-            password.as_ref().map(|password| password.as_str()),
-        )?);
-    }
+    let word = password.as_ref().map(|password| password.as_str());
+    let keys = material::openers(&open.key, &open.cert, word)?;
     let shared = material::shared_keys(&Named::all("--shared-key-file", &open.shared_key_file))?;
     let named = Named::all("--message-password-file", &open.message_password_file);
     let passwords = material::message_passwords(&named)?;

@@ -21,7 +21,7 @@ use crate::crypto::cms::receipt::{self, Expectation, ListSigner, ThroughLists};
 use crate::crypto::cms::sign::Signer;
 use crate::crypto::ess::{self, GeneralName, MailListHistory};
 use crate::crypto::keys::Identity;
-use crate::crypto::trust::{RevocationCheck, TrustStore};
+use crate::crypto::trust::TrustStore;
 use crate::label::Policies;
 use crate::message::mime::Limits;
 use crate::open::{Facts, LayerKind, Opener, SignedFacts, SignerFacts};
@@ -189,21 +189,13 @@ struct Tools {
 
 impl Tools {
     fn of(given: &Given) -> Result<Self, Trouble> {
-        let anchors = material::certificates(&Named::all("--trust", &given.trust))?;
-        let lists = material::revocation_lists(&Named::all("--crl", &given.crl))?;
-        let check = match lists.is_empty() {
-            true => RevocationCheck::Optional,
-            false => RevocationCheck::Required,
-        };
+        let (trust, _) = material::trust(&given.trust, &given.crl)?;
         let password = material::password_of(given.password_file.as_deref())?;
-        let mut keys = Vec::new();
-        for key in Named::all("--key", &given.key) {
-            let word = password.as_ref().map(|password| password.as_str());
-            keys.extend(material::identities(&key, None, word)?);
-        }
+        let word = password.as_ref().map(|password| password.as_str());
+        let keys = material::openers(&given.key, &[], word)?;
         Ok(Self {
             keys,
-            trust: TrustStore::new(anchors, Vec::new(), lists).with_revocation(check),
+            trust,
             at: given.at.unwrap_or_else(|| Clock::system().now()),
             password,
         })

@@ -37,6 +37,7 @@ pub mod pkcs12;
 pub mod provider;
 pub mod request;
 pub mod revocation;
+mod signed;
 pub mod rust_crypto;
 mod tlv;
 pub mod trust;

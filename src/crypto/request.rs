@@ -4,7 +4,7 @@
 //! of the received octets. Refuses: keys that cannot sign, trailing octets, another version.
 //! Standards: RFC 2986, 2985 §5.4.2 (extensionRequest), 8603 §6.
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
+use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::name::Name;
@@ -13,6 +13,7 @@ use super::algorithm::{Digest, SignatureScheme, UnknownAlgorithm};
 use super::certificate::{CertificateError, Extension, PublicKey, read_extensions, sequence_of};
 use super::keys::PrivateKey;
 use super::provider::{self, BadSignature, CryptoError};
+use super::signed::Signed;
 use super::tlv;
 
 const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
@@ -56,17 +57,9 @@ impl CertificateRequest {
     /// Reads one request and verifies its signature; nothing may follow it.
     // RFC 2986 §4
     pub fn from_der(der: &[u8]) -> Result<Self, RequestError> {
-        let whole = sequence_of(der).map_err(at("outer structure"))?;
-        let mut outer = SliceReader::new(whole).map_err(at("outer structure"))?;
-        let info = outer.tlv_bytes().map_err(at("signed part"))?;
-        let algorithm = outer.tlv_bytes().map_err(at("signature algorithm"))?;
-        let signature = BitStringRef::decode(&mut outer).map_err(at("signature"))?;
-        outer.finish().map_err(at("end"))?;
-        let signature = signature
-            .as_bytes()
-            .ok_or_else(|| at("signature")(Tag::BitString.value_error().into()))?;
+        let signed = Signed::from_der(der).map_err(|(field, source)| at(field)(source))?;
 
-        let content = sequence_of(info).map_err(at("signed part"))?;
+        let content = sequence_of(signed.content).map_err(at("signed part"))?;
         let mut inner = SliceReader::new(content).map_err(at("signed part"))?;
         if u8::decode(&mut inner).map_err(at("version"))? != 0 {
             return Err(at("version")(Tag::Integer.value_error().into()));
@@ -76,10 +69,10 @@ impl CertificateRequest {
         let attributes = AnyRef::decode(&mut inner).map_err(at("attributes"))?;
         inner.finish().map_err(at("end of the signed part"))?;
 
-        let algorithm =
-            AlgorithmIdentifierOwned::from_der(algorithm).map_err(at("signature algorithm"))?;
+        let algorithm = AlgorithmIdentifierOwned::from_der(signed.algorithm)
+            .map_err(at("signature algorithm"))?;
         let scheme = SignatureScheme::from_algorithm(&algorithm)?;
-        provider::default().verify(spki, &scheme, info, signature)?;
+        provider::default().verify(spki, &scheme, signed.content, signed.signature)?;
         Ok(Self {
             subject: subject.to_vec(),
             name: Name::from_der(subject).map_err(at("subject"))?,

@@ -5,7 +5,7 @@
 //! Standards: RFC 5280 §4.1, §4.2.
 
 use const_oid::AssociatedOid;
-use der::asn1::{AnyRef, BitStringRef};
+use der::asn1::AnyRef;
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -15,22 +15,16 @@ use x509_cert::name::Name;
 
 use super::{BasicConstraints, CertificateError, Extension, KeyUsage, Parsed, PublicKey};
 use crate::clock::Timestamp;
+use crate::crypto::signed::Signed;
 use crate::crypto::tlv;
 
 // RFC 5280 §4.1
 pub(super) fn parse(der: &[u8]) -> Result<Parsed, CertificateError> {
     let at = |field| move |source| CertificateError::Malformed { field, source };
-    let whole = sequence_of(der).map_err(at("outer structure"))?;
-    let mut outer = SliceReader::new(whole).map_err(at("outer structure"))?;
-    let tbs = outer.tlv_bytes().map_err(at("signed part"))?;
-    let algorithm = outer.tlv_bytes().map_err(at("signature algorithm"))?;
-    let signature = BitStringRef::decode(&mut outer).map_err(at("signature"))?;
-    outer.finish().map_err(at("end"))?;
-    // All signatures known here are octets. Unused bits would give one signature a second form: what
-    // has them verifies with no key.
-    let whole = signature.as_bytes().unwrap_or_default();
+    let signed = Signed::from_der(der)
+        .map_err(|(field, source)| CertificateError::Malformed { field, source })?;
 
-    let content = sequence_of(tbs).map_err(at("signed part"))?;
+    let content = sequence_of(signed.content).map_err(at("signed part"))?;
     let mut inner = SliceReader::new(content).map_err(at("signed part"))?;
     if inner.peek_byte() == Some(tlv::CONTEXT_0) {
         inner.tlv_bytes().map_err(at("version"))?;
@@ -42,7 +36,7 @@ pub(super) fn parse(der: &[u8]) -> Result<Parsed, CertificateError> {
         .map_err(at("serial number"))?;
     let inner_algorithm = inner.tlv_bytes().map_err(at("signature algorithm"))?;
     // RFC 5280 §4.1.1.2
-    if inner_algorithm != algorithm {
+    if inner_algorithm != signed.algorithm {
         return Err(CertificateError::TwoAlgorithms);
     }
     let issuer = inner.tlv_bytes().map_err(at("issuer"))?;
@@ -61,10 +55,10 @@ pub(super) fn parse(der: &[u8]) -> Result<Parsed, CertificateError> {
 
     let mut parsed = Parsed {
         der: der.to_vec(),
-        tbs: tbs.to_vec(),
-        algorithm: AlgorithmIdentifierOwned::from_der(algorithm)
+        tbs: signed.content.to_vec(),
+        algorithm: AlgorithmIdentifierOwned::from_der(signed.algorithm)
             .map_err(at("signature algorithm"))?,
-        signature: whole.to_vec(),
+        signature: signed.signature.to_vec(),
         serial: serial.value().to_vec(),
         issuer: issuer.to_vec(),
         subject: subject.to_vec(),

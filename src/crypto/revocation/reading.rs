@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
+use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
@@ -17,6 +17,7 @@ use x509_cert::name::Name;
 use super::scope::Scope;
 use super::{Entry, Parsed, RevocationListError};
 use crate::crypto::certificate::{Extension, read_extensions, read_time, sequence_of};
+use crate::crypto::signed::Signed;
 use crate::crypto::tlv;
 
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
@@ -32,23 +33,15 @@ const MOST_ISSUERS: usize = 1024;
 
 // RFC 5280 §5.1
 pub(super) fn parse(der: &[u8]) -> Result<Parsed, RevocationListError> {
-    let whole = sequence_of(der).map_err(at("outer structure"))?;
-    let mut outer = SliceReader::new(whole).map_err(at("outer structure"))?;
-    let tbs = outer.tlv_bytes().map_err(at("signed part"))?;
-    let algorithm = outer.tlv_bytes().map_err(at("signature algorithm"))?;
-    let signature = BitStringRef::decode(&mut outer).map_err(at("signature"))?;
-    outer.finish().map_err(at("end"))?;
-    // All signatures known here are octets. Unused bits would give one signature a second form: what
-    // has them verifies with no key.
-    let whole = signature.as_bytes().unwrap_or_default();
+    let signed = Signed::from_der(der).map_err(|(field, source)| at(field)(source))?;
 
-    let content = sequence_of(tbs).map_err(at("signed part"))?;
+    let content = sequence_of(signed.content).map_err(at("signed part"))?;
     let mut inner = SliceReader::new(content).map_err(at("signed part"))?;
     if inner.peek_byte() == Some(tlv::INTEGER) {
         inner.tlv_bytes().map_err(at("version"))?;
     }
     // RFC 5280 §5.1.1.2: the same algorithm in both places.
-    if inner.tlv_bytes().map_err(at("signature algorithm"))? != algorithm {
+    if inner.tlv_bytes().map_err(at("signature algorithm"))? != signed.algorithm {
         return Err(at("signature algorithm")(
             Tag::Sequence.value_error().into(),
         ));
@@ -72,10 +65,10 @@ pub(super) fn parse(der: &[u8]) -> Result<Parsed, RevocationListError> {
     };
     let mut parsed = Parsed {
         der: der.to_vec(),
-        tbs: tbs.to_vec(),
-        algorithm: AlgorithmIdentifierOwned::from_der(algorithm)
+        tbs: signed.content.to_vec(),
+        algorithm: AlgorithmIdentifierOwned::from_der(signed.algorithm)
             .map_err(at("signature algorithm"))?,
-        signature: whole.to_vec(),
+        signature: signed.signature.to_vec(),
         issuer: issuer.to_vec(),
         issuers: vec![issuer_name],
         this_update,
