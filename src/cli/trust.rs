@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use der::asn1::ObjectIdentifier;
@@ -17,11 +18,14 @@ use super::print::{self, Format};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::revocation::fetch::Online;
-use crate::crypto::revocation::http::Http;
 use crate::crypto::revocation::ocsp::Response;
+use crate::crypto::revocation::ways::Ways;
 use crate::crypto::trust::{
     Anchor, Attempt, PolicyRules, Purpose, RevocationCheck, Suite, TrustProblem, TrustStore,
 };
+
+/// How long one question may take.
+const FETCH: Duration = Duration::from_secs(5);
 
 /// The commands of `ravelin trust`.
 #[derive(Args, Debug)]
@@ -225,7 +229,7 @@ fn store(verify: &Verify) -> Result<TrustStore, Trouble> {
         .with_responses(responses);
     Ok(match verify.fetch {
         true => {
-            let online = Online::new(Arc::new(Http::default()), verify.cache.clone());
+            let online = Online::new(Arc::new(Ways::of_this_build(FETCH)), verify.cache.clone());
             store.with_online(Arc::new(online))
         }
         false => store,

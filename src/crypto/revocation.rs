@@ -22,6 +22,7 @@ pub mod http;
 pub mod ocsp;
 mod reading;
 pub(crate) mod scope;
+pub mod ways;
 
 use scope::Scope;
 

@@ -32,13 +32,18 @@ pub struct FetchError {
     pub reason: String,
 }
 
-/// The way out: the one thing that a network has to do here.
+/// A way out: the one thing that a network has to do here. [`super::ways`] has one for each scheme.
 pub trait Fetch: Send + Sync {
     /// The octets at this place.
     fn get(&self, place: &str) -> Result<Vec<u8>, FetchError>;
 
     /// The answer to an OCSP question.
     fn ask(&self, place: &str, question: &[u8]) -> Result<Vec<u8>, FetchError>;
+
+    /// Whether this way leads to such a place at all; nothing is opened to find out.
+    fn reaches(&self, _place: &str) -> bool {
+        true
+    }
 }
 
 /// A way out, and what came in by it.

@@ -51,6 +51,10 @@ impl Fetch for Http {
         octets.extend_from_slice(question);
         self.exchange(place, host, &octets)
     }
+
+    fn reaches(&self, place: &str) -> bool {
+        parts(place).is_ok()
+    }
 }
 
 impl Http {
