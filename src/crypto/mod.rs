@@ -2,7 +2,7 @@
 //!
 //! - Operations: [`algorithm`] (names), [`provider`] (the door), `aws_lc` and `rust_crypto`
 //!   (behind it).
-//! - Whose key: [`certificate`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`request`], [`trust`],
+//! - Whose key: [`certificate`], [`directory`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`request`], [`trust`],
 //!   [`revocation`].
 //! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
 //!   (attributes of RFC 2634 and RFC 5035).
@@ -26,6 +26,7 @@ pub mod certificate;
 pub mod cms;
 #[cfg(test)]
 mod differential;
+pub mod directory;
 pub mod ess;
 mod hkdf;
 pub mod keys;
