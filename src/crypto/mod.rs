@@ -3,7 +3,7 @@
 //! - Operations: [`algorithm`] (names), [`provider`] (the door), `aws_lc` and `rust_crypto`
 //!   (behind it).
 //! - Whose key: [`certificate`], [`directory`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`request`], [`trust`],
-//!   [`revocation`].
+//!   [`revocation`], [`clearance`] (what an authority says of a subject).
 //! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
 //!   (attributes of RFC 2634 and RFC 5035).
 //! - [`lab`]: a small authority for demonstrations and tests.
@@ -23,6 +23,7 @@ pub mod algorithm;
 pub mod aws_lc;
 pub mod ber;
 pub mod certificate;
+pub mod clearance;
 pub mod cms;
 #[cfg(test)]
 mod differential;

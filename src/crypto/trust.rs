@@ -17,6 +17,9 @@ use super::revocation::ocsp::Response;
 use crate::clock::Timestamp;
 
 mod anchor;
+mod clearances;
+#[cfg(test)]
+mod clearance_tests;
 mod list_signer;
 mod names;
 mod online;

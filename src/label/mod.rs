@@ -12,7 +12,7 @@
 //!   both: `category` (ACP 145, and which one a policy names), `missi`, `named` (RFC 3114).
 //! - Text: `nato` with `nato_write`, `xmpp`, `sio` with `parameters` and `history`, `naming` (the text form),
 //!   `text` (markings by a table), `detect` (which of all these it is).
-//! - Several policies or labels: `equivalence`, `combine`, `update`.
+//! - Several policies, labels or clearances: `equivalence`, `combine`, `update`, `intersection`.
 //! - For people: `marking`, `explain`, `cases`; `lint*` and `diff` with their `search`.
 #![cfg_attr(
     not(test),
@@ -40,6 +40,7 @@ pub mod diff;
 pub mod equivalence;
 pub mod history;
 pub mod ess;
+pub mod intersection;
 pub mod lint;
 mod lint_clearances;
 mod lint_mapping;

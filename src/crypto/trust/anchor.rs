@@ -19,6 +19,7 @@ use super::{TrustProblem, usage};
 use crate::crypto::certificate::{
     Certificate, CertificateError, Extension, PublicKey, hex, read_extensions, sequence_of,
 };
+use crate::crypto::clearance::CONSTRAINTS;
 use crate::crypto::tlv;
 
 /// `[1] IMPLICIT`, `[3] IMPLICIT` constructed; `[2] IMPLICIT`, `[4] IMPLICIT` primitive.
@@ -166,6 +167,11 @@ impl Anchor {
         self.0.key_id.as_deref()
     }
 
+    /// Extensions that stand beside its certificate.
+    pub(super) fn extensions(&self) -> &[Extension] {
+        &self.0.extensions
+    }
+
     pub(super) fn may_have_issued(&self, certificate: &Certificate) -> bool {
         names::same_name(&self.0.name, certificate.issuer_name())
             && match (certificate.authority_key_id(), self.key_id()) {
@@ -179,7 +185,8 @@ impl Anchor {
         if let Some(certificate) = self.certificate() {
             usage::check_critical(certificate)?;
         }
-        match self.0.extensions.iter().find(|item| item.critical) {
+        let unknown = |item: &&Extension| item.critical && item.oid != CONSTRAINTS;
+        match self.0.extensions.iter().find(unknown) {
             Some(item) => Err(TrustProblem::UnknownCriticalExtension {
                 certificate: self.subject(),
                 extension: item.oid,

@@ -13,6 +13,8 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(missing_docs)] // The fields say what their names say.
 pub enum TrustProblem {
+    /// An authority's constraints on clearances cannot be read.
+    BadClearanceConstraints { certificate: String, reason: String },
     /// Its policies, mappings or constraints on them are not right.
     BadPolicies { certificate: String, reason: String },
     /// The issuer's key did not make the signature.
@@ -111,7 +113,8 @@ impl TrustProblem {
     /// The subject of the certificate at fault.
     pub fn certificate(&self) -> &str {
         match self {
-            Self::BadPolicies { certificate, .. }
+            Self::BadClearanceConstraints { certificate, .. }
+            | Self::BadPolicies { certificate, .. }
             | Self::BadSignature { certificate, .. }
             | Self::Expired { certificate, .. }
             | Self::ExtendedKeyUsage { certificate, .. }
@@ -135,9 +138,9 @@ impl TrustProblem {
     /// What is wrong, without certificate, rule and remedy.
     pub fn fault(&self) -> String {
         match self {
-            Self::BadPolicies { reason, .. } | Self::NameNotPermitted { reason, .. } => {
-                reason.clone()
-            }
+            Self::BadClearanceConstraints { reason, .. }
+            | Self::BadPolicies { reason, .. }
+            | Self::NameNotPermitted { reason, .. } => reason.clone(),
             Self::BadSignature { reason, .. } => format!("its signature is not good, {reason}"),
             Self::Expired { not_after, .. } => format!("expired on {not_after}"),
             Self::ExtendedKeyUsage { purpose, .. } => {
@@ -175,6 +178,11 @@ impl TrustProblem {
     fn row(&self) -> Row {
         let row = |id, rule, remedy| Row { id, rule, remedy };
         match self {
+            Self::BadClearanceConstraints { .. } => row(
+                "trust.bad-clearance-constraints",
+                "RFC 5913 §3",
+                "its authority needs a certificate whose constraints name each policy once",
+            ),
             Self::BadPolicies { .. } => row(
                 "trust.bad-policies",
                 "RFC 5280 §4.2.1.4",

@@ -8,7 +8,7 @@ use der::asn1::ObjectIdentifier;
 use super::anchor::Anchor;
 use super::policy::Policies;
 use super::search::Search;
-use super::{Purpose, TrustProblem, names, usage};
+use super::{Purpose, TrustProblem, clearances, names, usage};
 use crate::clock::Timestamp;
 use crate::crypto::certificate::Certificate;
 
@@ -30,6 +30,7 @@ impl Search<'_> {
 
         // An anchor's certificate is held to what any authority is held to.
         anchor.check_critical()?;
+        clearances::check_anchor(anchor)?;
         self.check_key(&anchor.subject(), anchor.public_key())?;
         if let Some(certificate) = anchor.certificate() {
             self.check_validity(certificate)?;
@@ -67,6 +68,7 @@ impl Search<'_> {
             constraints.add(certificate)?;
             usage::check_authority(certificate)?;
             usage::check_extended(certificate, self.purpose)?;
+            clearances::check(certificate)?;
             if !self_issued {
                 // RFC 5280 §6.1.4 (l)
                 authorities_left = match authorities_left {

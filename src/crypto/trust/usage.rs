@@ -10,6 +10,7 @@ use x509_cert::ext::pkix as extension;
 
 use super::{Purpose, TrustProblem};
 use crate::crypto::certificate::{BasicConstraints, Certificate, KeyUsage, PublicKey};
+use crate::crypto::clearance::CONSTRAINTS;
 
 /// id-kp-emailProtection (RFC 5280 §4.2.1.12).
 const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
@@ -21,7 +22,8 @@ const CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2
 const ANY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// The extensions that path validation processes, and those that bind nobody.
-const UNDERSTOOD: [ObjectIdentifier; 14] = [
+const UNDERSTOOD: [ObjectIdentifier; 15] = [
+    CONSTRAINTS,
     extension::AuthorityKeyIdentifier::OID,
     extension::BasicConstraints::OID,
     extension::CertificatePolicies::OID,
