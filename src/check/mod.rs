@@ -2,7 +2,8 @@
 //!
 //! Duty: who sent it and did they sign it (`origin`); which label does it carry (`labels`), and does
 //! it say so everywhere (`said`), and for what is attached
-//! (`attached`); may originator, link and every recipient have it (`access`).
+//! (`attached`); may originator, link and every recipient have it (`access`); how urgent is it for
+//! each of them (`urgency`).
 //! Promises: [`Cleared`] is made only here; every refusal carries its grounds; what is unknown is
 //! refused; trouble with our own means (stale revocation data) is a fault, never a pass.
 
@@ -11,6 +12,7 @@ mod attached;
 mod labels;
 mod origin;
 mod said;
+mod urgency;
 
 use std::sync::Arc;
 
@@ -18,7 +20,6 @@ use crate::clock::Timestamp;
 use crate::config::{Config, Link};
 use crate::decision::{Ground, Reason, Refusal, Stop};
 use crate::label::Label;
-use crate::message::Precedence;
 use crate::message::address::Address;
 use crate::message::military::Military;
 use crate::open::{Opened, SignerFacts};
@@ -26,6 +27,7 @@ use crate::open::{Opened, SignerFacts};
 pub use access::{DOWNGRADE, again, authorize};
 pub use attached::Labels;
 pub use origin::{Origin, same_person};
+pub use urgency::Urgency;
 
 /// The most Received fields before we call it a loop (RFC 5321 section 6.3).
 const HOPS: usize = 50;
@@ -37,7 +39,7 @@ pub struct Cleared {
     originator: Address,
     labels: Labels,
     military: Military,
-    precedence: Precedence,
+    urgency: Urgency,
     routes: Vec<Route>,
     grounds: Vec<Ground>,
 }
@@ -84,9 +86,9 @@ impl Cleared {
         &self.military
     }
 
-    /// How urgent it is.
-    pub const fn precedence(&self) -> Precedence {
-        self.precedence
+    /// How urgent it is, for each recipient.
+    pub const fn urgency(&self) -> &Urgency {
+        &self.urgency
     }
 
     /// Where it goes.
@@ -146,14 +148,27 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
         &opened.received().envelope().recipients,
         &mut grounds,
     )?;
-    let precedence = military.effective_precedence(opened.received().envelope().priority);
+    let said = urgency::Said {
+        headers: facts.headers(),
+        military: &military,
+        vouched: match facts.protected.is_empty() {
+            true => urgency::Vouched::No,
+            false => urgency::Vouched::Yes,
+        },
+        envelope: opened.received().envelope().priority,
+        from: match origin {
+            Origin::Link(_) => urgency::From::Relay,
+            Origin::Subject(_) => urgency::From::Writer,
+        },
+    };
+    let urgency = Urgency::of(&said, &opened.received().envelope().recipients);
     Ok(Cleared {
         opened,
         origin,
         originator,
         labels,
         military,
-        precedence,
+        urgency,
         routes,
         grounds,
     })

@@ -209,17 +209,6 @@ impl Military {
         put("Authorizing-Users", joined(&self.authorizing_users));
         out
     }
-
-    // RFC 6758 §3: the parameter of MAIL wins over what the header says
-    /// How urgent the message is: by the envelope, else for its action recipients, else for its
-    /// info recipients, else ROUTINE.
-    pub fn effective_precedence(&self, envelope_priority: Option<i8>) -> Precedence {
-        envelope_priority
-            .map(Precedence::from_mt_priority)
-            .or(self.primary_precedence)
-            .or(self.copy_precedence)
-            .unwrap_or_default()
-    }
 }
 
 fn joined(addresses: &[Address]) -> String {
@@ -402,16 +391,5 @@ mod tests {
             problem("MMHS-Authorizing-Users: G: a@x;\r\n"),
             MilitaryProblem::Addresses(_)
         ));
-    }
-
-    #[test]
-    fn the_envelope_wins_over_the_header() {
-        let military = read("MMHS-Copy-Precedence: flash\r\n").unwrap();
-        assert_eq!(military.effective_precedence(None), Precedence::Flash);
-        assert_eq!(military.effective_precedence(Some(-2)), Precedence::Routine);
-        assert_eq!(
-            Military::default().effective_precedence(None),
-            Precedence::Routine
-        );
     }
 }

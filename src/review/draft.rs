@@ -79,7 +79,7 @@ pub(super) fn hold(
     standing: &Standing,
 ) -> Result<Draft, Fault> {
     let received = cleared.opened().received();
-    let precedence = cleared.precedence();
+    let precedence = cleared.urgency().highest();
     let wait = config
         .draft_life
         .get(&precedence)

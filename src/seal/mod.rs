@@ -1,7 +1,8 @@
 //! STEP 5 of the line: make a released message fit for each next domain.
 //!
-//! Duty: one [`Sealed`] for each link that the message takes, in the layers that the link asks for:
-//! as received, enveloped for each recipient, or triple-wrapped for the far domain. The layers
+//! Duty: one [`Sealed`] for each link that the message takes and each precedence of its recipients
+//! there, in the layers that the link asks for: as received, enveloped for each recipient, or
+//! triple-wrapped for the far domain. The layers
 //! themselves ([`layers`], [`protect`], [`composed`]) are the same for the line and for commands.
 //! Promises: [`Sealed`] is made only here, from what was released or from our own words; the octets
 //! that an originator signed are never changed; nothing falls back to clear.
@@ -29,21 +30,23 @@ use crate::clock::Timestamp;
 use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Reason, Refusal, Stop};
 use crate::label::{Label, ess};
+use crate::message::Precedence;
 use crate::message::service::Terms;
 use crate::review::Released;
 use crate::store::Permitted;
 
-/// Seals a released message for every link that it takes.
+/// Seals a released message for every link that it takes; where recipients behind one link differ in
+/// precedence, the same octets once for each of these.
 ///
 /// # Errors
 /// A refusal when a link's protection cannot be given; a fault of ours.
 pub fn seal(config: &Config, at: Timestamp, released: &Released) -> Result<Vec<Sealed>, Stop> {
-    released
-        .cleared()
-        .routes()
-        .iter()
-        .map(|route| seal_for(config, at, released, route))
-        .collect()
+    let routes = released.cleared().routes().iter();
+    let mut all = Vec::new();
+    for route in routes {
+        all.extend(seal_for(config, at, released, route)?);
+    }
+    Ok(all)
 }
 
 fn seal_for(
@@ -51,7 +54,7 @@ fn seal_for(
     at: Timestamp,
     released: &Released,
     route: &Route,
-) -> Result<Sealed, Stop> {
+) -> Result<Vec<Sealed>, Stop> {
     let bytes = match &route.link.seal {
         SealProfile::AsReceived => as_received::seal(config, at, released)?,
         SealProfile::Enveloped { cipher } => enveloped::seal(config, at, released, route, *cipher)?,
@@ -81,20 +84,36 @@ fn seal_for(
     };
     let cleared = released.cleared();
     let received = cleared.opened().received();
-    Ok(Sealed {
-        message: received.id(),
-        next_hop: route.link.name.clone(),
-        from: received.envelope().from.clone(),
-        recipients: route.recipients.clone(),
-        bytes: Arc::from(bytes),
-        precedence: cleared.precedence(),
-        judged_under: config.judged_under().to_owned(),
-        permitted: permitted(cleared.labels(), route.crossing.as_ref())?,
-        terms: Terms {
-            priority: received.envelope().priority,
-            service: received.envelope().service.only_for(&route.recipients),
-        },
-    })
+    let bytes: Arc<[u8]> = Arc::from(bytes);
+    let permitted = permitted(cleared.labels(), route.crossing.as_ref())?;
+    let envelope = received.envelope();
+    let apart = cleared.urgency().apart(&route.recipients).into_iter();
+    Ok(apart
+        .map(|(precedence, recipients)| Sealed {
+            message: received.id(),
+            next_hop: route.link.name.clone(),
+            from: envelope.from.clone(),
+            bytes: Arc::clone(&bytes),
+            precedence,
+            judged_under: config.judged_under().to_owned(),
+            permitted: permitted.clone(),
+            terms: Terms {
+                priority: envelope.priority.map(|heard| onward(heard, precedence)),
+                service: envelope.service.only_for(&recipients),
+            },
+            recipients,
+        })
+        .collect())
+}
+
+// RFC 6710 §4.3, §5: a relay says the number that it heard, not the level that it rounds to; where
+// the recipients have another precedence than that number, it says theirs
+/// The MT-PRIORITY that goes on for recipients of this precedence.
+fn onward(heard: i8, precedence: Precedence) -> i8 {
+    match Precedence::from_mt_priority(heard) == precedence {
+        true => heard,
+        false => precedence.mt_priority(),
+    }
 }
 
 /// What the message was permitted as, for the queue.

@@ -36,7 +36,7 @@ pub(super) fn accepted(
         .message(cleared.opened().received().id())
         .decision("pass")
         .detail("originator", cleared.originator())
-        .detail("precedence", cleared.precedence())
+        .detail("precedence", precedences(cleared))
         .detail("label", marking)
         .detail(
             "recipients",
@@ -52,6 +52,13 @@ pub(super) fn accepted(
             .detail("policy", config.policy().name());
         change.record(with_grounds(event, cleared.grounds().iter().filter(lost)));
     }
+}
+
+/// The precedences that its recipients have, most urgent first.
+fn precedences(cleared: &check::Cleared) -> String {
+    let envelope = cleared.opened().received().envelope();
+    let apart = cleared.urgency().apart(&envelope.recipients);
+    list(&apart.iter().map(|(p, _)| *p).collect::<Vec<_>>())
 }
 
 /// A message was taken over and waits for release.

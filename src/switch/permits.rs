@@ -23,10 +23,19 @@ struct State {
 pub(super) struct Permit(Option<Arc<Mutex<State>>>);
 
 /// How urgent a message says it is, before anything of it is verified: for the order of work alone.
+/// The most urgent that anybody says: what is signed and what is not, is found out only then.
 pub(super) fn urgency(received: &Received) -> Precedence {
-    Military::read(received.headers())
-        .unwrap_or_default()
-        .effective_precedence(received.envelope().priority)
+    let military = Military::read(received.headers()).unwrap_or_default();
+    let envelope = received.envelope().priority;
+    [
+        envelope.map(Precedence::from_mt_priority),
+        military.primary_precedence,
+        military.copy_precedence,
+    ]
+    .into_iter()
+    .flatten()
+    .max()
+    .unwrap_or_default()
 }
 
 impl Permits {

@@ -12,7 +12,6 @@ fuzz_target!(|octets: &[u8]| {
     let Ok(military) = Military::read(&headers) else {
         return;
     };
-    let _ = military.effective_precedence(None);
     let mut writer = Writer::new();
     for (name, value) in military.write() {
         if writer.field(&name, &value).is_err() {
