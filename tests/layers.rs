@@ -18,6 +18,7 @@ const CRYPTOGRAPHY: &[&str] = &[
     "aws_lc_rs",
     "cbc",
     "cms",
+    "cryptoki",
     "hmac",
     "p256",
     "p384",

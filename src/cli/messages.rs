@@ -13,7 +13,7 @@ use super::answer::Trouble;
 use super::material::{Named, Place};
 use super::print::clean;
 use crate::crypto::pem;
-use crate::decision::Refusal;
+use crate::decision::{Refusal, Stop};
 use crate::message::line;
 use crate::open::{self, Facts, Opener, Piece};
 
@@ -69,11 +69,12 @@ pub(super) fn facts(
         Some(cms) => open::cms_facts(opener, Piece::whole(Arc::new(cms))),
         None => open::facts(opener, Piece::whole(Arc::new(octets))),
     }
-    .map_err(|refusal| {
-        Trouble::usage(
+    .map_err(|stop| match stop {
+        Stop::Fault(fault) => fault.into(),
+        Stop::Refuse(refusal) => Trouble::usage(
             format!("{}: {}", file.display(), grounds(&refusal)),
             "give a whole message as it crossed the wire, with CRLF lines (.eml), or a CMS object",
-        )
+        ),
     })
 }
 

@@ -21,6 +21,7 @@ use super::onion;
 use super::print::{self, Format, line};
 use super::view::View;
 use crate::crypto::cms::verify::SignerReport;
+use crate::decision::Stop;
 use crate::label::marking::{self, Location};
 use crate::message::DraftId;
 use crate::message::address::Address;
@@ -279,7 +280,8 @@ fn examined(officer: &Officer, draft: DraftView, octets: Zeroizing<Vec<u8>>) -> 
             examined.message = Some(view);
             compare(officer, &facts, &mut examined);
         }
-        Err(refusal) => examined.problems.push(grounds(&refusal)),
+        Err(Stop::Refuse(refusal)) => examined.problems.push(grounds(&refusal)),
+        Err(Stop::Fault(fault)) => examined.problems.push(fault.chain()),
     }
     examined.verified = examined.problems.is_empty();
     examined

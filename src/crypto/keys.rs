@@ -19,6 +19,7 @@ use super::pbes2::{self, PasswordError};
 use super::pem::{self, PemError};
 use super::provider::{self, CryptoError};
 use super::tlv;
+use super::token::TokenError;
 
 /// Octets that are wiped when dropped. Has no `Debug` and does not compare with `==`.
 #[derive(Clone)]
@@ -117,6 +118,9 @@ pub enum KeyError {
     /// The library does not take the key.
     #[error("the private key is not accepted")]
     Provider(#[from] CryptoError),
+    /// The token does not give the key.
+    #[error("the key on the token cannot be had")]
+    Token(#[from] TokenError),
     /// A file's own error, with the file's name.
     #[error("{path}")]
     In {

@@ -2,8 +2,8 @@
 //!
 //! - Operations: [`algorithm`] (names), [`provider`] (the door), `aws_lc` and `rust_crypto`
 //!   (behind it).
-//! - Whose key: [`certificate`], [`directory`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`request`], [`trust`],
-//!   [`revocation`], [`clearance`] (what an authority says of a subject).
+//! - Whose key: [`certificate`], [`directory`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`token`],
+//!   [`request`], [`trust`], [`revocation`], [`clearance`] (what an authority says of a subject).
 //! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
 //!   (attributes of RFC 2634 and RFC 5035).
 //! - [`lab`]: a small authority for demonstrations and tests.
@@ -42,4 +42,5 @@ pub mod revocation;
 mod signed;
 pub mod rust_crypto;
 mod tlv;
+pub mod token;
 pub mod trust;

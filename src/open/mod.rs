@@ -24,11 +24,12 @@ use crate::clock::Timestamp;
 use crate::config::{Config, KeyTransport};
 use crate::crypto::cms::decrypt::Keys;
 use crate::crypto::trust::TrustStore;
-use crate::decision::{Reason, Refusal, Stop};
+use crate::decision::{Fault, Reason, Refusal, Stop};
 use crate::label::Policies;
 use crate::message::envelope::{Identity, Peer};
 use crate::message::mime::Limits;
 use crate::message::received::Received;
+use walk::WalkError;
 
 /// What opening takes: our keys, and who vouches for the signers.
 pub struct Opener<'a> {
@@ -88,8 +89,8 @@ impl Opened {
 /// Opens what was received, as far as our keys reach.
 ///
 /// # Errors
-/// A refusal when the message or a layer of it cannot be read at all. An envelope that none of our
-/// keys opens is a fact, not an error.
+/// A refusal when the message or a layer of it cannot be read at all; a fault when the token with the
+/// key is away. An envelope that none of our keys opens is a fact, not an error.
 pub fn open(opener: &Opener<'_>, received: Received) -> Result<Opened, Stop> {
     let facts = facts(opener, Piece::whole(Arc::new(Arc::clone(received.bytes()))))?;
     Ok(Opened { received, facts })
@@ -99,16 +100,22 @@ pub fn open(opener: &Opener<'_>, received: Received) -> Result<Opened, Stop> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn facts(opener: &Opener<'_>, message: Piece) -> Result<Facts, Refusal> {
-    walk::walk(opener, message)
-        .map_err(|error| Refusal::because(Reason::MessageMalformed, error.to_string()))
+pub fn facts(opener: &Opener<'_>, message: Piece) -> Result<Facts, Stop> {
+    walk::walk(opener, message).map_err(stop)
 }
 
 /// The facts of a CMS object that stands by itself, in DER or BER: for commands on files.
 ///
 /// # Errors
 /// As [`open`].
-pub fn cms_facts(opener: &Opener<'_>, cms: Piece) -> Result<Facts, Refusal> {
-    walk::walk_cms(opener, cms)
-        .map_err(|error| Refusal::because(Reason::MessageMalformed, error.to_string()))
+pub fn cms_facts(opener: &Opener<'_>, cms: Piece) -> Result<Facts, Stop> {
+    walk::walk_cms(opener, cms).map_err(stop)
+}
+
+/// A token that is away is our fault; everything else is the message's.
+fn stop(error: WalkError) -> Stop {
+    match error {
+        WalkError::KeyAway { .. } => Fault::new("open the message", error).into(),
+        _ => Refusal::because(Reason::MessageMalformed, error.to_string()).into(),
+    }
 }

@@ -13,7 +13,7 @@ use super::facts::{
 use super::piece::Piece;
 use super::protected::{Conflict, Protected, Section};
 use crate::crypto::certificate::Certificate;
-use crate::crypto::cms::decrypt::{self, Envelope};
+use crate::crypto::cms::decrypt::{self, DecryptError, Envelope};
 use crate::crypto::cms::inflate::{self, InflateError, InflateLimits};
 use crate::crypto::cms::oid;
 use crate::crypto::cms::read::Limits as CmsLimits;
@@ -40,6 +40,8 @@ pub(super) enum WalkError {
     Depth,
     #[error("layer {layer}: {source}")]
     Inflate { layer: usize, source: InflateError },
+    #[error("layer {layer}: the token with the key for it is away")]
+    KeyAway { layer: usize },
     #[error("layer {layer}: {source}")]
     Mime { layer: usize, source: MimeError },
     #[error("layer {layer}: application/pkcs7-mime with SignedData carries no content")]
@@ -345,8 +347,10 @@ fn cms_layer(
             let facts = signed_facts(opener, SignedForm::Opaque, cms, &signed, None);
             (content, LayerKind::Signed(facts))
         }
-        ContentInfo::Enveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
-        ContentInfo::AuthEnveloped(enveloped) => envelope(opener, Envelope::from(&enveloped)),
+        ContentInfo::Enveloped(enveloped) => envelope(opener, layer, Envelope::from(&enveloped))?,
+        ContentInfo::AuthEnveloped(enveloped) => {
+            envelope(opener, layer, Envelope::from(&enveloped))?
+        }
         ContentInfo::Compressed(compressed) => {
             let content = inflate::inflate(&compressed, &InflateLimits::default())
                 .map_err(|source| WalkError::Inflate { layer, source })?;
@@ -366,19 +370,28 @@ fn cms_layer(
     })
 }
 
-/// An envelope: opened by the first of our keys that is a recipient's, or left closed.
-fn envelope(opener: &Opener<'_>, envelope: Envelope<'_>) -> (Option<Piece>, LayerKind) {
-    let plain = decrypt::decrypt_with(envelope, &opener.keys).ok();
+/// An envelope: opened by the first of our keys that is a recipient's, or left closed. With a key
+/// that is away nothing can be said of it.
+fn envelope(
+    opener: &Opener<'_>,
+    layer: usize,
+    envelope: Envelope<'_>,
+) -> Result<(Option<Piece>, LayerKind), WalkError> {
+    let plain = match decrypt::decrypt_with(envelope, &opener.keys) {
+        Ok(plain) => Some(plain),
+        Err(DecryptError::KeyAway) => return Err(WalkError::KeyAway { layer }),
+        Err(_) => None,
+    };
     let facts = EnvelopeFacts {
         authenticated: matches!(envelope, Envelope::Authenticated(_)),
         cipher: envelope.cipher_name(),
         recipients: decrypt::recipients(envelope),
         opened: plain.is_some(),
     };
-    (
+    Ok((
         plain.map(|plain| Piece::whole(Arc::new(plain))),
         LayerKind::Enveloped(facts),
-    )
+    ))
 }
 
 /// The decoded body; where it is not encoded, where it stands.

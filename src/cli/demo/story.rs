@@ -507,7 +507,7 @@ fn facts(
     };
     let message: std::sync::Arc<[u8]> = message.into();
     open::facts(&opener, Piece::whole(std::sync::Arc::new(message)))
-        .map_err(|refusal| format!("{refusal}: {:?}", refusal.grounds).into())
+        .map_err(|stop| format!("{stop:?}").into())
 }
 
 /// The index of the drafter's layer, when its one signature and its countersignatures are good.

@@ -4,7 +4,7 @@
 //! key, `opening` the way from the key to the content.
 //! Promises: once a private key was used every failure is one and the same
 //! [`DecryptError::Failed`], after the same steps; no octet of a GCM layer is released before its
-//! tag is right.
+//! tag is right. Only a token that is away is told apart: the sender has no part in that.
 //! Refuses: PKCS#1 v1.5 key transport unless it is asked for; ciphers and derivations that no longer
 //! protect; a layer whose recipients are not us.
 //! Standards: RFC 5652 section 6; RFC 5083 section 2; RFC 3218 section 2.3; RFC 9709.
@@ -23,7 +23,7 @@ use crate::crypto::provider;
 
 use super::read::{AuthEnvelopedData, EncryptedContent, EnvelopedData, RecipientInfo};
 
-use attempt::attempts;
+use attempt::{KeyAway, attempts};
 use opening::Opening;
 
 /// With what a layer may be opened.
@@ -102,6 +102,9 @@ pub enum DecryptError {
     /// The content cipher is not known.
     #[error("content cipher {0} is not accepted; ask the sender for AES")]
     UnknownCipher(ObjectIdentifier),
+    /// The token with the key for it is away: our own fault.
+    #[error("the token with the key for it is away")]
+    KeyAway,
     /// Anything else. Which step failed is not said, to nobody.
     #[error("the content could not be decrypted")]
     Failed,
@@ -188,15 +191,24 @@ pub fn decrypt_with<'a>(
     // RFC 3218 §2.3: after any failure go on with a random key, so that every failure takes the
     // same way and ends in the same error. Every attempt is made, whether or not one succeeded.
     let mut key = Secret::new(random_key(key_length)?);
+    let (mut found_one, mut one_away) = (false, false);
     for attempt in attempts.iter().rev() {
-        if let Some(found) = attempt
-            .content_key()
-            .filter(|found| found.len() == key_length)
-        {
-            key = found;
+        match attempt.content_key() {
+            Ok(Some(found)) if found.len() == key_length => {
+                key = found;
+                found_one = true;
+            }
+            Ok(_) => {}
+            Err(KeyAway) => one_away = true,
         }
     }
-    opening.open(&key, octets)
+    if one_away && !found_one {
+        return Err(DecryptError::KeyAway);
+    }
+    match opening.open(&key, octets) {
+        Err(DecryptError::Failed) if one_away => Err(DecryptError::KeyAway),
+        opened => opened,
+    }
 }
 
 impl<'a> Envelope<'a> {

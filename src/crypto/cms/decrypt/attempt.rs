@@ -15,7 +15,7 @@ use crate::crypto::cms::read::{
     CertificateIdentifier, KeyAgreement, KeyTransport, PasswordRecipient, RecipientInfo,
 };
 use crate::crypto::keys::{Identity, Secret};
-use crate::crypto::provider;
+use crate::crypto::provider::{self, CryptoError};
 
 use super::{DecryptError, Envelope, Keys, Pkcs1Transport, SharedKey};
 
@@ -50,19 +50,22 @@ pub(super) enum Attempt<'a> {
     },
 }
 
+/// The token with the key does not answer: nothing is known of the message.
+pub(super) struct KeyAway;
+
 impl Attempt<'_> {
-    /// The content key, or nothing for whatever reason.
-    pub(super) fn content_key(&self) -> Option<Secret> {
-        match self {
+    /// The content key, or nothing for whatever reason that lies in the message.
+    pub(super) fn content_key(&self) -> Result<Option<Secret>, KeyAway> {
+        Ok(match self {
             Self::Agreement {
                 identity,
                 agreement,
                 encrypted_key,
-            } => agreed_key(identity, agreement, encrypted_key),
+            } => agreed_key(identity, agreement, encrypted_key)?,
             Self::OldTransport {
                 identity,
                 transport,
-            } => identity.key().decrypt_pkcs1(&transport.encrypted_key).ok(),
+            } => present(identity.key().decrypt_pkcs1(&transport.encrypted_key))?,
             Self::Password {
                 password,
                 recipient,
@@ -78,13 +81,26 @@ impl Attempt<'_> {
                 identity,
                 transport,
             } => {
-                let digest = oaep_digest(&transport.algorithm.to_spki()?).ok()?;
-                identity
-                    .key()
-                    .decrypt_oaep(digest, &transport.encrypted_key)
-                    .ok()
+                let algorithm = transport.algorithm.to_spki();
+                match algorithm.and_then(|algorithm| oaep_digest(&algorithm).ok()) {
+                    Some(digest) => present(
+                        identity
+                            .key()
+                            .decrypt_oaep(digest, &transport.encrypted_key),
+                    )?,
+                    None => None,
+                }
             }
-        }
+        })
+    }
+}
+
+/// What a present key came to.
+fn present(outcome: Result<Secret, CryptoError>) -> Result<Option<Secret>, KeyAway> {
+    match outcome {
+        Ok(secret) => Ok(Some(secret)),
+        Err(CryptoError::Away) => Err(KeyAway),
+        Err(_) => Ok(None),
     }
 }
 
@@ -221,7 +237,16 @@ fn agreed_key(
     identity: &Identity,
     agreement: &KeyAgreement<'_>,
     encrypted_key: &[u8],
-) -> Option<Secret> {
+) -> Result<Option<Secret>, KeyAway> {
+    let Some(point) = originator_point(identity, agreement) else {
+        return Ok(None);
+    };
+    let secret = present(identity.key().agree(point))?;
+    Ok(secret.and_then(|secret| unwrapped(&secret, agreement, encrypted_key)))
+}
+
+/// The originator's key, when it is of the kind of the identity's.
+fn originator_point<'a>(identity: &Identity, agreement: &'a KeyAgreement<'_>) -> Option<&'a [u8]> {
     let algorithm = &agreement.originator.algorithm;
     match identity.certificate().public_key() {
         PublicKey::Ec(curve, _) if algorithm.oid == oid::EC_PUBLIC_KEY => {
@@ -237,13 +262,19 @@ fn agreed_key(
         PublicKey::X25519(_) if algorithm.oid == ID_X25519 && algorithm.parameters.is_none() => {}
         _ => return None,
     }
+    agreement.originator.public_key.as_bytes()
+}
+
+fn unwrapped(
+    secret: &Secret,
+    agreement: &KeyAgreement<'_>,
+    encrypted_key: &[u8],
+) -> Option<Secret> {
     let derivation = derivation(&agreement.algorithm.oid)?;
     let wrap = KeyWrap::from_oid(&agreement.wrap.oid)?;
-    let point = agreement.originator.public_key.as_bytes()?;
-    let secret = identity.key().agree(point).ok()?;
     let kek = key_encryption_key(
         derivation,
-        &secret,
+        secret,
         wrap,
         agreement.wrap.raw,
         agreement.user_keying_material.as_deref(),
