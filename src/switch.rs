@@ -148,7 +148,7 @@ impl Switch {
                 }
             }
             Judged::Passed(released, sealed) => {
-                events::accepted(config, &mut change, self.now(), released, actor);
+                events::accepted(config, &mut change, self.now(), released, sealed, actor);
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed.clone());
                 }

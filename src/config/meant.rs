@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, SignedBy, SioLabelRule, TlsNeed,
+    DomainCertificate, KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, SignedBy,
+    SioLabelRule, TlsNeed,
 };
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
+use crate::crypto::directory::Directory;
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::label::marked::Markings;
@@ -62,6 +64,8 @@ pub struct Config {
     pub sio_label: SioLabelRule,
     /// Mailboxes and roles.
     pub subjects: BTreeMap<Address, Subject>,
+    /// Where certificates and clearances come from that the configuration does not name.
+    pub directory: Arc<dyn Directory>,
     /// The ways out and in.
     pub links: Vec<Arc<Link>>,
     /// Who signs beside the drafter.
@@ -206,10 +210,12 @@ pub struct Link {
 pub enum SealProfile {
     /// The originator's layers, untouched.
     AsReceived,
-    /// Encrypted for each recipient's own certificate.
+    /// Encrypted for each recipient.
     Enveloped {
         /// The content cipher.
         cipher: ContentCipher,
+        /// Whether it may be for a recipient's domain.
+        domain_certificate: DomainCertificate,
     },
     /// Domain signature, envelope for the far domain, outer signature.
     TripleWrap {

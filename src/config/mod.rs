@@ -5,6 +5,7 @@
 //! Promises: unknown keys are errors; every error names file, line, key and what would mend it;
 //! nothing of a configuration takes effect unless all of it is good.
 
+mod directory;
 mod in_force;
 mod meant;
 mod policies;
@@ -28,8 +29,8 @@ pub use meant::{
 
 pub use units::{ByteSize, Life};
 pub use written::{
-    KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, Revocation, SealKind, SignedBy,
-    SioLabelRule, TlsNeed,
+    DomainCertificate, KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, Revocation,
+    SealKind, SignedBy, SioLabelRule, TlsNeed,
 };
 
 /// Reads and checks the configuration in `file`, as it is now. Paths in it are relative to its folder.

@@ -147,10 +147,11 @@ impl Place<'_> {
 /// The number of the rules that decide whether an entry may go.
 pub(super) fn number(
     policies: &[Provenance],
+    directory: &str,
     subjects: &BTreeMap<Address, Subject>,
     links: &[Arc<Link>],
 ) -> String {
-    let mut rules = String::new();
+    let mut rules = format!("{directory}\n");
     for policy in policies {
         rules.push_str(&format!("{} {:?}\n", policy.digest, policy.signed_by));
     }
@@ -176,6 +177,6 @@ pub(super) fn number(
 }
 
 /// The SHA-384 of a file, in hexadecimal.
-fn digest(octets: &[u8]) -> String {
+pub(super) fn digest(octets: &[u8]) -> String {
     hex(&provider::default().digest(Digest::Sha384, &[octets])).to_ascii_lowercase()
 }

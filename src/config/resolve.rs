@@ -93,6 +93,7 @@ pub(super) fn resolve(
             ));
         }
     }
+    let directory = at.directory(&written.directory)?;
     let mut tls_anchors = at.certificates("trust.anchors", &written.trust.anchors)?;
     for link in &written.link {
         tls_anchors.extend(at.certificates("link.anchors", &link.anchors)?);
@@ -117,7 +118,7 @@ pub(super) fn resolve(
         .collect::<Result<_, _>>()?;
     Ok(Config {
         file: file.to_owned(),
-        number: super::policies::number(&provenance, &subjects, &links),
+        number: super::policies::number(&provenance, &directory.digest, &subjects, &links),
         name: written.switch.name.clone(),
         domains: lower(&written.switch.domains),
         postmaster: at.address("switch.postmaster", &written.switch.postmaster)?,
@@ -161,6 +162,7 @@ pub(super) fn resolve(
         provenance,
         sio_label: written.policies.sio_label,
         subjects,
+        directory: directory.directory,
         links,
         signer_rules,
         release_rules,
@@ -468,7 +470,10 @@ impl Place<'_> {
         };
         match seal.profile {
             SealKind::AsReceived => Ok(SealProfile::AsReceived),
-            SealKind::Enveloped => Ok(SealProfile::Enveloped { cipher }),
+            SealKind::Enveloped => Ok(SealProfile::Enveloped {
+                cipher,
+                domain_certificate: seal.domain_certificate,
+            }),
             SealKind::TripleWrap => {
                 let (Some(certificate), Some(label)) = (&seal.certificate, &seal.relay_label)
                 else {

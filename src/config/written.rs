@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::directory::Directory;
 use super::units::{ByteSize, Life, Stale, SuiteName};
 use crate::crypto::algorithm::RsaPadding;
 use crate::message::Precedence;
@@ -26,6 +27,8 @@ pub(super) struct Written {
     #[serde(default)]
     pub policies: Policies,
     pub policy: Vec<Policy>,
+    #[serde(default)]
+    pub directory: Directory,
     #[serde(default)]
     pub subject: Vec<Subject>,
     pub link: Vec<Link>,
@@ -356,6 +359,20 @@ pub(super) struct Seal {
     /// How an RSA key of this switch signs a triple wrap.
     #[serde(default)]
     pub rsa_signatures: RsaPadding,
+    /// Whether an envelope may be for a recipient's domain.
+    #[serde(default)]
+    pub domain_certificate: DomainCertificate,
+}
+
+/// Whether an envelope may be for a recipient's domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DomainCertificate {
+    /// Only for the recipient's own certificate.
+    #[default]
+    Never,
+    /// For the domain's (RFC 3183) where no certificate of the recipient is on record.
+    WhereMissing,
 }
 
 const fn rfc9788() -> Dialect {

@@ -30,6 +30,8 @@ pub use x509_cert::ext::pkix::KeyUsage;
 
 /// id-on-SmtpUTF8Mailbox (RFC 9598 §3).
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
+/// commonName (RFC 4519 §2.3).
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 /// emailAddress in a distinguished name (RFC 2985 §5.2.1).
 const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 
@@ -372,12 +374,21 @@ impl Certificate {
 
     /// emailAddress attributes of the subject: the legacy place.
     pub(crate) fn subject_emails(&self) -> Vec<String> {
+        self.subject_texts(&EMAIL_ADDRESS)
+    }
+
+    fn subject_texts(&self, oid: &ObjectIdentifier) -> Vec<String> {
         self.0
             .subject_name
             .iter()
-            .filter(|attribute| attribute.oid == EMAIL_ADDRESS)
+            .filter(|attribute| attribute.oid == *oid)
             .filter_map(|attribute| String::from_utf8(attribute.value.value().to_vec()).ok())
             .collect()
+    }
+
+    /// commonName attributes of the subject.
+    pub fn common_names(&self) -> Vec<String> {
+        self.subject_texts(&COMMON_NAME)
     }
 
     /// dNSName entries.

@@ -16,6 +16,7 @@ mod fields;
 pub mod layers;
 mod own;
 pub mod protect;
+mod recipients;
 mod sealed;
 mod triple_wrap;
 
@@ -55,9 +56,17 @@ fn seal_for(
     released: &Released,
     route: &Route,
 ) -> Result<Vec<Sealed>, Stop> {
+    let mut grounds = Vec::new();
     let bytes = match &route.link.seal {
         SealProfile::AsReceived => as_received::seal(config, at, released)?,
-        SealProfile::Enveloped { cipher } => enveloped::seal(config, at, released, route, *cipher)?,
+        SealProfile::Enveloped {
+            cipher,
+            domain_certificate,
+        } => {
+            let certificates =
+                recipients::certificates(config, at, route, *domain_certificate, &mut grounds)?;
+            enveloped::seal(config, at, released, &certificates, *cipher)?
+        }
         SealProfile::TripleWrap {
             cipher,
             certificate,
@@ -102,6 +111,8 @@ fn seal_for(
                 service: envelope.service.only_for(&recipients),
             },
             recipients,
+            // Told once, however many precedences there are.
+            grounds: std::mem::take(&mut grounds),
         })
         .collect())
 }

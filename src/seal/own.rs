@@ -120,6 +120,7 @@ pub fn own(
         judged_under: config.judged_under().to_owned(),
         permitted: Permitted::Own,
         terms: message.terms,
+        grounds: Vec::new(),
     }))
 }
 

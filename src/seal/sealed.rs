@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::decision::Ground;
 use crate::message::address::{Address, ReversePath};
 use crate::message::service::Terms;
 use crate::message::{MessageId, Precedence};
@@ -21,6 +22,7 @@ pub struct Sealed {
     pub(in crate::seal) judged_under: String,
     pub(in crate::seal) permitted: Permitted,
     pub(in crate::seal) terms: Terms,
+    pub(in crate::seal) grounds: Vec<Ground>,
 }
 
 impl Sealed {
@@ -69,6 +71,11 @@ impl Sealed {
         &self.permitted
     }
 
+    /// What was chosen on the way: whose certificate stands for whom.
+    pub fn grounds(&self) -> &[Ground] {
+        &self.grounds
+    }
+
     /// The same message from somebody who asks for this.
     #[cfg(test)]
     pub(crate) fn for_test_from(self, from: ReversePath, terms: Terms) -> Self {
@@ -92,6 +99,7 @@ impl Sealed {
             judged_under: "test".into(),
             permitted: Permitted::Own,
             terms: Terms::default(),
+            grounds: Vec::new(),
         }
     }
 }

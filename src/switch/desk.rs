@@ -142,7 +142,14 @@ impl Switch {
                     .message(draft.message)
                     .draft(id);
                 change.record(event);
-                events::accepted(&config, &mut change, self.now(), &released, &draft.drafter);
+                events::accepted(
+                    &config,
+                    &mut change,
+                    self.now(),
+                    &released,
+                    &sealed,
+                    &draft.drafter,
+                );
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed);
                 }

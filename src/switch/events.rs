@@ -11,6 +11,7 @@ use crate::label::marking::{self, Location};
 use crate::message::envelope::{Identity, Peer};
 use crate::message::{DraftId, MessageId};
 use crate::review::{Draft, Released};
+use crate::seal::Sealed;
 use crate::store::Change;
 
 /// Who hands a message in, in the words of the chain.
@@ -28,6 +29,7 @@ pub(super) fn accepted(
     change: &mut Change,
     at: Timestamp,
     released: &Released,
+    sealed: &[Sealed],
     actor: &str,
 ) {
     let cleared = released.cleared();
@@ -44,6 +46,7 @@ pub(super) fn accepted(
         )
         .detail("released-by", list(released.authorizing()));
     let grounds = cleared.grounds().iter().chain(released.grounds());
+    let grounds = grounds.chain(sealed.iter().flat_map(Sealed::grounds));
     change.record(with_grounds(event, grounds));
     let lost = |ground: &&Ground| ground.rule == check::DOWNGRADE;
     if cleared.grounds().iter().any(|ground| lost(&ground)) {

@@ -174,6 +174,16 @@ impl Record {
         })
     }
 
+    /// Whether any of them may be meant for encryption: one that cannot be read may be.
+    pub fn has_encryption_certificate(&self) -> bool {
+        let read = self.certificates();
+        let for_encryption = |certificate: &Certificate| {
+            let usage = certificate.key_usage();
+            usage.is_none_or(|usage| usage.key_encipherment() || usage.key_agreement())
+        };
+        read.len() != self.certificate_ders.len() || read.iter().any(for_encryption)
+    }
+
     /// AttributeCertificate, in DER as it stands; nothing of it is verified.
     pub fn attribute_certificates(&self) -> impl Iterator<Item = &[u8]> {
         self.attribute_certificates.iter().map(AsRef::as_ref)
@@ -306,6 +316,11 @@ mod tests {
         ];
         let refused = Record::of(source(), wrong.clone()).unwrap();
         assert_eq!(refused.certificates().len(), 3);
+        let only = |values: &[(Attribute, Vec<u8>)]| {
+            let record = Record::of(source(), values.to_vec()).unwrap();
+            record.has_encryption_certificate()
+        };
+        assert!(only(&wrong[..1]) && !only(&wrong[2..3]) && only(&wrong[3..]) && !only(&[]));
         match refused.for_encryption(&anna, &trust, now) {
             Err(NotUsable::Each { reasons, .. }) => assert_eq!(reasons.len(), 3, "{reasons:?}"),
             other => panic!("{other:?}"),

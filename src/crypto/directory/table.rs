@@ -13,7 +13,9 @@ use std::sync::Arc;
 use super::ldif::{Entries, Entry};
 use super::record::{Attribute, Record, Source};
 use super::{Directory, Found, Name};
-use crate::crypto::certificate::Certificate;
+use crate::crypto::algorithm::Digest;
+use crate::crypto::certificate::{Certificate, hex};
+use crate::crypto::provider;
 use crate::message::address::Address;
 
 /// What is wrong in a file.
@@ -30,11 +32,14 @@ pub struct TableError {
 
 /// Records in memory, by name.
 #[derive(Debug, Default)]
-pub struct Table(HashMap<Name, Arc<Record>>);
+pub struct Table {
+    records: HashMap<Name, Arc<Record>>,
+    digest: String,
+}
 
 impl Directory for Table {
     fn find(&self, name: &Name) -> Found {
-        match self.0.get(name) {
+        match self.records.get(name) {
             Some(record) => Found::Known(Arc::clone(record)),
             None => Found::Unknown,
         }
@@ -64,28 +69,36 @@ impl Table {
     /// What is wrong first, with its line.
     pub fn from_ldif(file: &Path, text: &[u8]) -> Result<Self, TableError> {
         let mut loading = Loading::default();
-        loading.ldif(file.to_owned(), text)?;
+        loading.add(file.to_owned(), text)?;
         loading.finish()
     }
 
     /// With these records.
     pub fn of(records: impl IntoIterator<Item = (Name, Arc<Record>)>) -> Self {
-        Self(records.into_iter().collect())
+        Self {
+            records: records.into_iter().collect(),
+            digest: String::new(),
+        }
     }
 
     /// How many names are on record.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.records.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.records.is_empty()
     }
 
     /// All names, in no order.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.0.keys()
+        self.records.keys()
+    }
+
+    /// SHA-384 over all that was read, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 }
 
@@ -128,6 +141,7 @@ struct Loading {
     table: HashMap<Name, Arc<Record>>,
     /// Certificates by themselves: several files may speak of one name.
     bare: HashMap<Name, Bare>,
+    digests: Vec<u8>,
 }
 
 struct Bare {
@@ -137,6 +151,8 @@ struct Bare {
 
 impl Loading {
     fn add(&mut self, file: PathBuf, octets: &[u8]) -> Result<(), TableError> {
+        let digest = provider::default().digest(Digest::Sha384, &[octets]);
+        self.digests.extend_from_slice(&digest);
         if is(&file, &["pem", "crt", "cer"]) {
             self.certificates(file, octets)
         } else {
@@ -268,7 +284,11 @@ impl Loading {
                 text,
             });
         }
-        Ok(Table(self.table))
+        let digest = provider::default().digest(Digest::Sha384, &[&self.digests]);
+        Ok(Table {
+            records: self.table,
+            digest: hex(&digest),
+        })
     }
 }
 
