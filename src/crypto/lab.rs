@@ -27,6 +27,7 @@ use super::provider::{self, CryptoError};
 use super::{pem, tlv};
 use crate::clock::Timestamp;
 
+pub mod attributes;
 pub mod clearances;
 mod lists;
 

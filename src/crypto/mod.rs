@@ -2,8 +2,9 @@
 //!
 //! - Operations: [`algorithm`] (names), [`provider`] (the door), `aws_lc` and `rust_crypto`
 //!   (behind it).
-//! - Whose key: [`certificate`], [`directory`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`token`],
-//!   [`request`], [`trust`], [`revocation`], [`clearance`] (what an authority says of a subject).
+//! - Whose key: [`certificate`], [`directory`], [`keys`], [`pem`], [`pkcs12`], [`pbes2`], [`request`], [`token`],
+//!   [`trust`], [`revocation`], [`clearance`] and [`attribute_certificate`] (what an authority says of
+//!   a subject).
 //! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
 //!   (attributes of RFC 2634 and RFC 5035).
 //! - [`lab`]: a small authority for demonstrations and tests.
@@ -20,6 +21,7 @@
 )]
 
 pub mod algorithm;
+pub mod attribute_certificate;
 pub mod aws_lc;
 pub mod ber;
 pub mod certificate;

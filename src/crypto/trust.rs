@@ -17,6 +17,9 @@ use super::revocation::ocsp::Response;
 use crate::clock::Timestamp;
 
 mod anchor;
+#[cfg(test)]
+mod attribute_tests;
+mod attributes;
 mod clearances;
 #[cfg(test)]
 mod clearance_tests;
@@ -45,6 +48,8 @@ mod online_tests;
 mod usage;
 
 pub use anchor::Anchor;
+pub use attributes::{AttributeFault, AttributeProblem, AttributeRules, Attributed};
+pub(super) use names::same_name;
 pub use policy::PolicyRules;
 pub use problem::TrustProblem;
 pub use suite::Suite;

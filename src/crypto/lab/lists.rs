@@ -12,6 +12,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::crypto::certificate::{Certificate, Extension};
+use crate::crypto::keys::Identity;
 use crate::crypto::tlv;
 
 const CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");
@@ -26,6 +27,7 @@ pub struct ListOrder {
     this_update: Timestamp,
     next_update: Timestamp,
     entries: Vec<(Certificate, Option<u8>)>,
+    serials: Vec<Vec<u8>>,
     indirect: bool,
     extensions: Vec<Extension>,
 }
@@ -38,6 +40,7 @@ impl ListOrder {
             this_update,
             next_update,
             entries: Vec::new(),
+            serials: Vec::new(),
             indirect: false,
             extensions: Vec::new(),
         }
@@ -47,6 +50,13 @@ impl ListOrder {
     #[must_use]
     pub fn revoke(mut self, certificate: &Certificate, reason: Option<u8>) -> Self {
         self.entries.push((certificate.clone(), reason));
+        self
+    }
+
+    /// With this serial number (contents octets): of an attribute certificate.
+    #[must_use]
+    pub fn revoke_serial(mut self, serial: &[u8]) -> Self {
+        self.serials.push(serial.to_vec());
         self
     }
 
@@ -107,38 +117,50 @@ impl ListOrder {
 
 impl Authority {
     /// A CRL as ordered, signed by this authority.
-    // RFC 5280 §5.1
     pub fn sign_list(&self, order: &ListOrder) -> Result<Vec<u8>, LabError> {
-        let scheme = authority_scheme(self.spki())?;
-        let entries: Vec<Vec<u8>> = order
+        order.sign(self.identity())
+    }
+}
+
+impl ListOrder {
+    /// A CRL as ordered, signed by this key.
+    // RFC 5280 §5.1
+    pub fn sign(&self, signer: &Identity) -> Result<Vec<u8>, LabError> {
+        let spki = signer.key().public_spki();
+        let scheme = authority_scheme(spki)?;
+        let mut entries: Vec<Vec<u8>> = self
             .entries
             .iter()
-            .map(|(certificate, reason)| order.entry(certificate, *reason))
+            .map(|(certificate, reason)| self.entry(certificate, *reason))
             .collect::<Result<_, _>>()?;
+        entries.extend(self.serials.iter().map(|serial| {
+            let serial = tlv::element(tlv::INTEGER, &[serial]);
+            tlv::sequence(&[&serial, &time_der(self.this_update)])
+        }));
         // RFC 5280 §5.1.2.6: absent when there is nothing to list.
         let list = match entries.is_empty() {
             true => Vec::new(),
             false => tlv::sequence(&slices(&entries)),
         };
         let mut extensions = vec![
-            authority_key_id(self.spki())?,
+            authority_key_id(spki)?,
             Extension {
                 oid: CRL_NUMBER,
                 critical: false,
-                value: tlv::integer(order.number),
+                value: tlv::integer(self.number),
             },
         ];
-        extensions.extend(order.extensions.iter().cloned());
+        extensions.extend(self.extensions.iter().cloned());
         let tbs = tlv::sequence(&[
             &tlv::integer(1),
             &scheme.algorithm_der(),
-            self.certificate().subject_der(),
-            &time_der(order.this_update),
-            &time_der(order.next_update),
+            signer.certificate().subject_der(),
+            &time_der(self.this_update),
+            &time_der(self.next_update),
             &list,
             &tlv::element(tlv::CONTEXT_0, &[&Extension::list_der(&extensions)]),
         ]);
-        let signature = self.identity().key().sign(&scheme, &tbs)?;
+        let signature = signer.key().sign(&scheme, &tbs)?;
         Ok(signed_der(&tbs, &scheme, &signature))
     }
 }

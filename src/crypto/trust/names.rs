@@ -205,7 +205,7 @@ impl Named<'_> {
 
 /// Whether two distinguished names are the same.
 // RFC 5280 §7.1: letters of either case, and any run of spaces, are equal in strings.
-pub(super) fn same_name(left: &Name, right: &Name) -> bool {
+pub(in crate::crypto) fn same_name(left: &Name, right: &Name) -> bool {
     left == right || (depth(left) == depth(right) && begins_with(left, right))
 }
 

@@ -219,7 +219,7 @@ impl Search<'_> {
     }
 
     /// Until when the list counts, or why it does not.
-    fn in_date(&self, list: &RevocationList) -> Result<Timestamp, String> {
+    pub(super) fn in_date(&self, list: &RevocationList) -> Result<Timestamp, String> {
         let made = list.this_update();
         if self.at < made {
             return Err(format!("its CRL was made later, {made}"));
