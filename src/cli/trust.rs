@@ -68,7 +68,7 @@ struct Verify {
     /// Fetch CRLs and ask OCSP responders where the certificates say so (http)
     #[arg(long)]
     fetch: bool,
-    /// Keep fetched CRLs in this folder
+    /// Keep fetched CRLs and OCSP answers in this folder
     #[arg(long, value_name = "DIR", requires = "fetch")]
     cache: Option<PathBuf>,
     /// Judge as of this time, such as 2026-11-21T12:00:00Z
@@ -144,6 +144,7 @@ struct Told {
     certificate: String,
     source: String,
     this_update: String,
+    next_update: Option<String>,
     until: String,
 }
 
@@ -184,6 +185,7 @@ pub(super) fn run(trust: &Trust) -> Result<Answer, Trouble> {
                     certificate: told.certificate.clone(),
                     source: told.source.clone(),
                     this_update: print::time(told.this_update),
+                    next_update: told.next_update.map(print::time),
                     until: print::time(told.until),
                 })
                 .collect();

@@ -17,14 +17,16 @@ use super::pem::{self, PemError};
 use super::provider;
 use crate::clock::Timestamp;
 
+mod beside;
 pub mod fetch;
 pub mod http;
 pub mod ocsp;
 mod reading;
 pub(crate) mod scope;
+mod shelf;
 pub mod ways;
 
-use scope::Scope;
+use scope::{Point, Scope};
 
 /// certificateHold (RFC 5280 §5.3.1).
 const HOLD: u8 = 6;
@@ -72,6 +74,8 @@ struct Parsed {
     base: Option<Vec<u8>>,
     authority_key_id: Option<Vec<u8>>,
     scope: Scope,
+    /// Where its delta lists are.
+    freshest: Vec<Point>,
     /// By place of the issuer in `issuers`, and serial number.
     revoked: HashMap<(usize, Vec<u8>), Entry>,
     /// The key that verified this list the last time: a long list is hashed once, not each time.
@@ -180,6 +184,11 @@ impl RevocationList {
 
     pub(crate) fn scope(&self) -> &Scope {
         &self.0.scope
+    }
+
+    /// Where delta lists that go with it are.
+    pub(crate) fn freshest(&self) -> &[Point] {
+        &self.0.freshest
     }
 
     /// How it is signed; none where the algorithm is unknown.

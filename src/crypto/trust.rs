@@ -12,7 +12,7 @@ use der::asn1::ObjectIdentifier;
 
 use super::certificate::Certificate;
 use super::revocation::RevocationList;
-use super::revocation::fetch::Online;
+use super::revocation::fetch::{Missing, Online};
 use super::revocation::ocsp::Response;
 use crate::clock::Timestamp;
 
@@ -23,6 +23,8 @@ mod attributes;
 mod clearances;
 #[cfg(test)]
 mod clearance_tests;
+#[cfg(test)]
+mod kept_tests;
 mod list_signer;
 mod names;
 mod online;
@@ -56,6 +58,9 @@ pub use suite::Suite;
 
 use remembered::Remembered;
 use search::Search;
+
+/// How often a path is looked at again for what was fetched: each time a further certificate of it.
+const MOST_ROUNDS: usize = 16;
 
 /// What the certificate is about to be used for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -99,19 +104,47 @@ pub enum StaleRule {
     Refuse,
 }
 
+/// What is fetched where the store has a way out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Asking {
+    /// CRLs, from the places that certificates and CRLs name.
+    pub lists: bool,
+    /// The answers of the OCSP responders that certificates name.
+    pub answers: bool,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self {
+            lists: true,
+            answers: true,
+        }
+    }
+}
+
+/// What a look at a certificate came to, without waiting for anybody.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// A good path, or why there is none.
+    pub outcome: Result<Path, TrustProblem>,
+    /// What to fetch before it is looked at again; nothing: there is no more to learn now.
+    pub missing: Vec<Missing>,
+}
+
 /// Anchors, authorities and CRLs that this switch was configured with, and the rules they go by.
 #[derive(Clone, Debug, Default)]
 pub struct TrustStore {
     anchors: Vec<Anchor>,
     anchor_certificates: Vec<Certificate>,
     intermediates: Vec<Certificate>,
-    lists: Vec<RevocationList>,
+    lists: Arc<Vec<RevocationList>>,
     revocation: RevocationCheck,
     stale: StaleRule,
     suite: Suite,
     policies: PolicyRules,
     responses: Vec<Response>,
     online: Option<Arc<Online>>,
+    asking: Asking,
     remembered: Arc<Remembered>,
 }
 
@@ -137,6 +170,8 @@ pub struct Evidence {
     pub source: String,
     /// When it was said.
     pub this_update: Timestamp,
+    /// When something newer was to be there, as it says itself.
+    pub next_update: Option<Timestamp>,
     /// Until when it counts.
     pub until: Timestamp,
 }
@@ -222,7 +257,7 @@ impl TrustStore {
                 .collect(),
             anchors,
             intermediates,
-            lists,
+            lists: Arc::new(lists),
             ..Self::default()
         }
     }
@@ -268,13 +303,35 @@ impl TrustStore {
     }
 
     /// The same store with a way out: CRLs and OCSP answers are fetched where a certificate of an
-    /// otherwise good path says so, while what is at hand does not tell its status. This waits for
-    /// the network, as long as the way out allows.
+    /// otherwise good path says so, while what is at hand does not tell its status.
     #[must_use]
     pub fn with_online(mut self, online: Arc<Online>) -> Self {
         self.online = Some(online);
         self.remembered = Arc::default();
         self
+    }
+
+    /// The same store, in which only this is fetched.
+    #[must_use]
+    pub fn with_asking(mut self, asking: Asking) -> Self {
+        self.asking = asking;
+        self.remembered = Arc::default();
+        self
+    }
+
+    /// The way out, if there is one.
+    pub fn online(&self) -> Option<&Arc<Online>> {
+        self.online.as_ref()
+    }
+
+    /// The CRLs at hand.
+    fn lists(&self) -> Arc<Vec<RevocationList>> {
+        Arc::clone(&self.lists)
+    }
+
+    /// Grows whenever something new is known of who was revoked.
+    fn generation(&self) -> u64 {
+        self.online.as_ref().map_or(0, |online| online.generation())
     }
 
     /// The same store with other known authorities.
@@ -293,7 +350,7 @@ impl TrustStore {
     /// The same store with other CRLs (the old ones are dropped).
     #[must_use]
     pub fn with_lists(mut self, lists: Vec<RevocationList>) -> Self {
-        self.lists = lists;
+        self.lists = Arc::new(lists);
         self.remembered = Arc::default();
         self
     }
@@ -305,7 +362,8 @@ impl TrustStore {
 
     /// Looks for a path from `certificate` to an anchor that is good for `purpose` at `at`.
     /// `extra` are certificates that came along with the message; they are believed in nothing.
-    /// A path that was found good is remembered as long as nothing in it begins or ends.
+    /// A path that was found good is remembered as long as nothing in it begins or ends. Where the
+    /// store has a way out, this waits for the network, as long as the way out allows.
     pub fn validate(
         &self,
         certificate: &Certificate,
@@ -313,12 +371,53 @@ impl TrustStore {
         purpose: Purpose,
         at: Timestamp,
     ) -> Result<Path, TrustProblem> {
-        if let Some(path) = self.remembered.recall(certificate, purpose, at) {
-            return Ok(path);
+        for _ in 0..MOST_ROUNDS {
+            let found = self.look(certificate, extra, purpose, at);
+            if found.missing.is_empty() {
+                return found.outcome;
+            }
+            self.fetch(&found.missing, at);
         }
-        let path = Search::new(self, extra, purpose, at).run(certificate)?;
-        self.remembered.keep(certificate, purpose, &path);
-        Ok(path)
+        self.look(certificate, extra, purpose, at).outcome
+    }
+
+    /// As [`TrustStore::validate`], without waiting for anybody: what would have to be fetched is
+    /// told instead.
+    pub fn look(
+        &self,
+        certificate: &Certificate,
+        extra: &[Certificate],
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> Finding {
+        let generation = self.generation();
+        let known = self.remembered.recall(certificate, purpose, at, generation);
+        if let Some(path) = known {
+            return Finding {
+                outcome: Ok(path),
+                missing: Vec::new(),
+            };
+        }
+        let mut search = Search::new(self, extra, purpose, at);
+        let outcome = search.run(certificate);
+        let may_change = search.may_change && self.online.is_some();
+        if let Ok(path) = &outcome
+            && !may_change
+        {
+            self.remembered.keep(certificate, purpose, path, generation);
+        }
+        Finding {
+            outcome,
+            missing: search.missing,
+        }
+    }
+
+    fn fetch(&self, missing: &[Missing], at: Timestamp) {
+        if let Some(online) = &self.online {
+            for one in missing {
+                online.fetch(one, at);
+            }
+        }
     }
 
     /// As [`TrustStore::validate`], from the beginning, with every path that was looked at before and why it failed.
@@ -330,7 +429,15 @@ impl TrustStore {
         at: Timestamp,
     ) -> (Result<Path, TrustProblem>, Vec<Attempt>) {
         let mut search = Search::new(self, extra, purpose, at);
-        let outcome = search.run(certificate);
+        let mut outcome = search.run(certificate);
+        for _ in 0..MOST_ROUNDS {
+            if search.missing.is_empty() {
+                break;
+            }
+            self.fetch(&search.missing, at);
+            search = Search::new(self, extra, purpose, at);
+            outcome = search.run(certificate);
+        }
         (outcome, search.tried)
     }
 }

@@ -1,26 +1,27 @@
-//! Revocation data from elsewhere: CRLs and OCSP answers, and what is kept of them.
+//! Revocation data from elsewhere: what is missing, the way to it, and one attempt to fetch it.
 //!
 //! Promises: what was fetched is believed no more than what a file holds; it survives a restart
-//! when a folder is given; a place that does not answer is not asked again for a minute.
-//! Refuses: more than a few questions for one certificate; places that are not http.
-//! Standards: RFC 5280 §4.2.1.13, §4.2.2.1, §6.3.3 (a), 6960 §A.1.
+//! when a folder is given; a place is asked once a minute at most, whatever it answered.
+//! Nothing is fetched while a path is looked at: the search tells what it misses, and
+//! [`super::beside`] or [`crate::crypto::trust::TrustStore::validate`] fetches it.
+//! Standards: RFC 5280 §4.2.1.13, §4.2.2.1, §6.3.3 (a), 6960 §A.1, 9654 §2.1.
 
-use std::collections::HashMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::RevocationList;
-use super::ocsp::{NONCE_LENGTH, Response};
+use super::beside::Flights;
+use super::ocsp::{self, NONCE_LENGTH, Response};
+use super::shelf::Shelf;
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::Digest;
-use crate::crypto::certificate::hex;
+use crate::crypto::certificate::{Certificate, hex};
 use crate::crypto::provider;
 
-/// Places that are kept in memory.
-const MOST_PLACES: usize = 1024;
-/// How long a place that failed is left alone.
-const PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+/// How long a message waits for all that is fetched for it, if nobody says otherwise.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why nothing was fetched.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -46,193 +47,198 @@ pub trait Fetch: Send + Sync {
     }
 }
 
-/// A way out, and what came in by it.
-pub struct Online {
-    fetch: Arc<dyn Fetch>,
-    folder: Option<PathBuf>,
-    kept: Mutex<HashMap<String, Kept>>,
+/// What would tell a status and is not at hand.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Missing {
+    /// Where it may be had.
+    pub(super) place: String,
+    pub(super) what: What,
 }
 
-#[derive(Clone)]
-enum Kept {
-    Failed {
-        until: Timestamp,
-        reason: String,
-    },
-    List {
-        list: RevocationList,
-        asked: Timestamp,
-    },
+/// What is to be had there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum What {
+    /// The answer about this certificate, of this issuer's key.
+    Answer(Certificate, Vec<u8>),
+    /// A CRL.
+    List,
 }
 
-impl Kept {
-    fn of(list: &RevocationList, asked: Timestamp) -> Self {
-        Self::List {
-            list: list.clone(),
-            asked,
+/// The name of a [`Missing`], for the memory and for the folder.
+pub(super) type Key = String;
+
+impl Missing {
+    /// The CRL at this place.
+    pub fn list(place: &str) -> Self {
+        Self {
+            place: place.to_owned(),
+            what: What::List,
         }
     }
+
+    /// What the responder at this place says of a certificate.
+    pub fn answer(place: &str, certificate: &Certificate, issuer_spki: &[u8]) -> Self {
+        Self {
+            place: place.to_owned(),
+            what: What::Answer(certificate.clone(), issuer_spki.to_vec()),
+        }
+    }
+
+    /// Where it may be had.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(super) fn key(&self) -> Key {
+        let digest = |parts: &[&[u8]]| hex(&provider::default().digest(Digest::Sha256, parts));
+        match &self.what {
+            What::Answer(certificate, issuer) => digest(&[
+                self.place.as_bytes(),
+                &[0],
+                &ocsp::request(certificate, issuer, &[]),
+            ]),
+            What::List => digest(&[self.place.as_bytes()]),
+        }
+    }
+}
+
+/// A way out, and what came in by it.
+pub struct Online {
+    way: Arc<dyn Fetch>,
+    pub(super) lists: Shelf<RevocationList>,
+    pub(super) answers: Shelf<Response>,
+    patience: Duration,
+    /// Counts what changed, so that nobody goes on with what was concluded before.
+    generation: AtomicU64,
+    pub(super) flights: Flights,
 }
 
 impl Online {
-    /// With this way out; CRLs are kept in the folder, if one is given.
-    pub fn new(fetch: Arc<dyn Fetch>, folder: Option<PathBuf>) -> Self {
+    /// With this way out; what comes in is kept in the folder, if one is given.
+    pub fn new(way: Arc<dyn Fetch>, folder: Option<PathBuf>) -> Self {
         Self {
-            fetch,
-            folder,
-            kept: Mutex::new(HashMap::new()),
+            way,
+            lists: Shelf::new(folder.clone()),
+            answers: Shelf::new(folder),
+            patience: PATIENCE,
+            generation: AtomicU64::new(0),
+            flights: Flights::default(),
         }
     }
 
-    /// The CRL at this place: from memory, from the folder, or fetched when what is there is out
-    /// of date. When fetching fails, what is there is given all the same: it may still revoke.
-    pub fn list(&self, place: &str, at: Timestamp) -> Result<RevocationList, String> {
-        let known = self.known(place);
-        let mut old = None;
-        match known {
-            Some(Kept::List { list, asked }) => {
-                // A place whose list is out of date is asked again, but not for every message.
-                let again = asked.saturating_add(PAUSE).unwrap_or(asked);
-                if is_current(&list, at) || (asked <= at && at < again) {
-                    return Ok(list);
-                }
-                old = Some(list);
-            }
-            Some(Kept::Failed { until, reason }) if at < until => {
-                return self.on_disk(place).ok_or(reason);
-            }
-            _ => {}
+    /// The same, with another time that one message waits in all.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How long one message, or one peer, waits in all for what is fetched for it.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The CRLs that came from this place, whether in date or not: an old one may still revoke.
+    pub(in crate::crypto) fn lists_of(&self, missing: &Missing) -> Vec<RevocationList> {
+        self.lists.at_hand(missing)
+    }
+
+    /// The OCSP answers that came for this question.
+    pub(in crate::crypto) fn answers_to(&self, missing: &Missing) -> Vec<Response> {
+        self.answers.at_hand(missing)
+    }
+
+    /// Whether to ask there now is of use; if not, why: what went wrong the last time.
+    pub(in crate::crypto) fn may_ask(
+        &self,
+        missing: &Missing,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        if !self.way.reaches(&missing.place) {
+            let error = match missing.what {
+                What::Answer(..) => self.way.ask(&missing.place, &[]).err(),
+                What::List => self.way.get(&missing.place).err(),
+            };
+            return Err(error.map_or_else(|| missing.place.clone(), |error| error.to_string()));
         }
-        if old.is_none() {
-            old = self.on_disk(place);
-            if let Some(list) = old.as_ref().filter(|list| is_current(list, at)) {
-                let list = list.clone();
-                self.keep(place, Kept::of(&list, at));
-                return Ok(list);
-            }
-        }
-        let fetched = self
-            .fetch
-            .get(place)
-            .map_err(|error| error.to_string())
-            .and_then(|octets| {
-                RevocationList::from_der(&octets)
-                    .or_else(|error| {
-                        let lists = RevocationList::from_pem_many(&octets).ok();
-                        lists.and_then(|mut lists| lists.pop()).ok_or(error)
-                    })
-                    .map_err(|error| format!("{place}: {error}"))
-            });
-        match (fetched, old) {
-            (Ok(list), _) => {
-                self.write(place, list.der());
-                self.keep(place, Kept::of(&list, at));
-                Ok(list)
-            }
-            (Err(_), Some(old)) => {
-                self.keep(place, Kept::of(&old, at));
-                Ok(old)
-            }
-            (Err(reason), None) => {
-                let until = at.saturating_add(PAUSE).unwrap_or(at);
-                let failed = Kept::Failed {
-                    until,
-                    reason: reason.clone(),
-                };
-                self.keep(place, failed);
-                Err(reason)
-            }
+        match missing.what {
+            What::Answer(..) => self.answers.may_ask(missing, at),
+            What::List => self.lists.may_ask(missing, at),
         }
     }
 
-    /// An OCSP answer to a question with a fresh nonce, and that nonce.
-    pub fn answer(
+    /// How often something new came in.
+    pub(in crate::crypto) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Asks there, and keeps what comes. Waits for the network, as long as the way out allows;
+    /// within a minute after the last question nothing is asked.
+    pub fn fetch(&self, missing: &Missing, at: Timestamp) {
+        if self.may_ask(missing, at).is_err() {
+            return;
+        }
+        let is_new = match &missing.what {
+            What::Answer(certificate, issuer) => {
+                let answer = self.asked(&missing.place, certificate, issuer);
+                self.answers.keep(missing, answer, at)
+            }
+            What::List => {
+                let got = self.way.get(&missing.place);
+                let list = got
+                    .map_err(|error| error.to_string())
+                    .and_then(|octets| read_list(&missing.place, &octets));
+                self.lists.keep(missing, list, at)
+            }
+        };
+        if is_new {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// An OCSP answer to a question with a fresh nonce.
+    fn asked(
         &self,
         place: &str,
-        question: impl Fn(&[u8]) -> Vec<u8>,
-        at: Timestamp,
-    ) -> Result<(Response, [u8; NONCE_LENGTH]), String> {
-        if let Some(Kept::Failed { until, reason }) = self.known(place)
-            && at < until
-        {
-            return Err(reason);
-        }
+        certificate: &Certificate,
+        issuer_spki: &[u8],
+    ) -> Result<Response, String> {
         let mut nonce = [0; NONCE_LENGTH];
         provider::default()
             .random(&mut nonce)
             .map_err(|error| error.to_string())?;
-        let answered = self
-            .fetch
-            .ask(place, &question(&nonce))
-            .map_err(|error| error.to_string())
-            .and_then(|octets| {
-                Response::from_der(&octets).map_err(|error| format!("{place}: {error}"))
-            });
-        match answered {
-            Ok(response) => Ok((response, nonce)),
-            Err(reason) => {
-                let until = at.saturating_add(PAUSE).unwrap_or(at);
-                let failed = Kept::Failed {
-                    until,
-                    reason: reason.clone(),
-                };
-                self.keep(place, failed);
-                Err(reason)
-            }
+        let question = ocsp::request(certificate, issuer_spki, &nonce);
+        let octets = self.way.ask(place, &question);
+        let octets = octets.map_err(|error| error.to_string())?;
+        let response = Response::from_der(&octets).map_err(|error| format!("{place}: {error}"))?;
+        match response.nonce() {
+            // RFC 9654 §2.1: a precomputed answer has none; another one is not for us.
+            Some(back) if back != nonce => Err(format!("{place} answered with another nonce")),
+            Some(_) | None => Ok(response),
         }
     }
 
-    fn known(&self, place: &str) -> Option<Kept> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(place).cloned()
+    /// Notes that this could not be asked at all.
+    pub(super) fn fail(&self, missing: &Missing, reason: String, at: Timestamp) {
+        match missing.what {
+            What::Answer(..) => self.answers.keep(missing, Err(reason), at),
+            What::List => self.lists.keep(missing, Err(reason), at),
+        };
     }
+}
 
-    fn keep(&self, place: &str, what: Kept) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Full of places: start anew rather than grow; the folder still has the lists.
-        if kept.len() >= MOST_PLACES && !kept.contains_key(place) {
-            kept.clear();
-        }
-        kept.insert(place.to_owned(), what);
-    }
-
-    fn file(&self, place: &str) -> Option<PathBuf> {
-        let name = provider::default().digest(Digest::Sha256, &[place.as_bytes()]);
-        Some(self.folder.as_ref()?.join(format!("{}.crl", hex(&name))))
-    }
-
-    fn on_disk(&self, place: &str) -> Option<RevocationList> {
-        let octets = std::fs::read(self.file(place)?).ok()?;
-        RevocationList::from_der(&octets).ok()
-    }
-
-    /// Keeps a list for the next start. That it cannot be kept is no reason not to use it.
-    fn write(&self, place: &str, der: &[u8]) {
-        let Some(file) = self.file(place) else { return };
-        if let Err(error) = replace(&file, der) {
-            tracing::warn!("keep {}: {error}", file.display());
-        }
-    }
+/// A list in DER, as it should be (RFC 5280 §4.2.1.13), or in PEM, as some hand it out.
+fn read_list(place: &str, octets: &[u8]) -> Result<RevocationList, String> {
+    RevocationList::from_der(octets)
+        .or_else(|error| {
+            let lists = RevocationList::from_pem_many(octets).ok();
+            lists.and_then(|mut lists| lists.pop()).ok_or(error)
+        })
+        .map_err(|error| format!("{place}: {error}"))
 }
 
 impl std::fmt::Debug for Online {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Online({:?})", self.folder)
+        write!(f, "Online({:?}, {:?})", self.lists, self.answers)
     }
-}
-
-fn is_current(list: &RevocationList, at: Timestamp) -> bool {
-    list.next_update().is_some_and(|next| at <= next)
-}
-
-/// Beside it first, then in its place: a reader never sees half of it.
-fn replace(file: &Path, der: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let beside = file.with_extension("new");
-    let mut new = std::fs::File::create(&beside)?;
-    new.write_all(der)?;
-    new.sync_all()?;
-    std::fs::rename(&beside, file)
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::fetch::{Fetch, FetchError};
 
+/// Octets of an OCSP answer.
+const LONGEST_ANSWER: usize = 1 << 20;
 /// Octets of a head.
 const LONGEST_HEAD: usize = 16 << 10;
 
@@ -36,7 +38,7 @@ impl Fetch for Http {
         let (host, path) = parts(place)?;
         // HTTP/1.0: the answer ends with the connection, so there are no chunks to put together.
         let question = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: */*\r\n\r\n");
-        self.exchange(place, host, question.as_bytes())
+        self.exchange(place, host, question.as_bytes(), self.size)
     }
 
     // RFC 6960 §A.1
@@ -49,7 +51,8 @@ impl Fetch for Http {
         )
         .into_bytes();
         octets.extend_from_slice(question);
-        self.exchange(place, host, &octets)
+        let size = self.size.min(LONGEST_ANSWER);
+        self.exchange(place, host, &octets, size)
     }
 
     fn reaches(&self, place: &str) -> bool {
@@ -58,7 +61,13 @@ impl Fetch for Http {
 }
 
 impl Http {
-    fn exchange(&self, place: &str, host: &str, question: &[u8]) -> Result<Vec<u8>, FetchError> {
+    fn exchange(
+        &self,
+        place: &str,
+        host: &str,
+        question: &[u8],
+        size: usize,
+    ) -> Result<Vec<u8>, FetchError> {
         let failed = |reason: String| FetchError {
             place: place.to_owned(),
             reason,
@@ -70,16 +79,19 @@ impl Http {
                 .filter(|left| !left.is_zero())
                 .ok_or_else(|| failed("no answer in time".to_owned()))
         };
+        // A colon behind a bracket, or without one, stands before a port.
         let address = match host.rsplit_once(':') {
-            Some(_) => host.to_owned(),
-            None => format!("{host}:80"),
+            Some((_, port)) if !port.contains(']') => host.to_owned(),
+            Some(_) | None => format!("{host}:80"),
         };
-        let address = address
-            .to_socket_addrs()
-            .map_err(io)?
-            .next()
-            .ok_or_else(|| failed("the host has no address".to_owned()))?;
-        let mut stream = TcpStream::connect_timeout(&address, left()?).map_err(io)?;
+        let mut connected = Err(failed("the host has no address".to_owned()));
+        for address in address.to_socket_addrs().map_err(io)? {
+            connected = TcpStream::connect_timeout(&address, left()?).map_err(io);
+            if connected.is_ok() {
+                break;
+            }
+        }
+        let mut stream = connected?;
         stream.set_write_timeout(Some(left()?)).map_err(io)?;
         stream.write_all(question).map_err(io)?;
 
@@ -94,7 +106,9 @@ impl Http {
                 Err(error) => return Err(io(error)),
             };
             answer.extend_from_slice(block.get(..count).unwrap_or_default());
-            if answer.len() > self.size.saturating_add(LONGEST_HEAD) {
+            let has_head = split(&answer).is_some();
+            let most = if has_head { size } else { 0 };
+            if answer.len() > most.saturating_add(LONGEST_HEAD) {
                 return Err(failed("the answer is too long".to_owned()));
             }
             // A server may keep the connection open behind what it announced.
@@ -145,6 +159,11 @@ fn announced(head: &str) -> Option<usize> {
     })
 }
 
+fn starts(line: &str, name: &str) -> bool {
+    line.get(..name.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(name))
+}
+
 fn whole(answer: &[u8]) -> bool {
     split(answer)
         .is_some_and(|(head, body)| announced(head).is_some_and(|length| body.len() >= length))
@@ -160,6 +179,10 @@ fn body(answer: &[u8]) -> Result<Vec<u8>, &'static str> {
     }
     if words.next() != Some("200") {
         return Err("the answer is not 200");
+    }
+    // RFC 9112 §6.1: chunks do not answer HTTP/1.0
+    if head.lines().any(|line| starts(line, "transfer-encoding:")) {
+        return Err("the answer is encoded for the transfer");
     }
     match announced(head) {
         // What was announced and did not come would be half a list.
@@ -209,6 +232,10 @@ mod tests {
                 Err("not 200"),
             ),
             (b"HTTP/1.1 404 Not Found\r\n\r\nlist", Err("not 200")),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nlist\r\n0\r\n\r\n",
+                Err("encoded for the transfer"),
+            ),
             (b"SSH-2.0-OpenSSH\r\n\r\n", Err("not HTTP")),
             (b"", Err("not HTTP")),
         ] {

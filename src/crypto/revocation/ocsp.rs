@@ -5,6 +5,8 @@
 //! is belongs to [`crate::crypto::trust`]. Refuses: unknown critical extensions, other response
 //! types, answers without end. Standards: RFC 6960 §4, 9654 §2.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoRef};
@@ -24,6 +26,8 @@ const NONCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1
 pub const NONCE_LENGTH: usize = 32;
 /// Answers in one response, and certificates with it.
 const MOST: usize = 64;
+/// How long an answer counts that does not say so itself.
+const NO_NEXT_UPDATE: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 /// Octets of one response.
 const LONGEST: usize = 1 << 20;
 
@@ -76,9 +80,20 @@ pub struct Answer {
     pub next_update: Option<Timestamp>,
 }
 
+impl Answer {
+    /// Until when it counts.
+    // RFC 6960 §4.2.2.1: without nextUpdate something newer is always there
+    pub fn until(&self) -> Timestamp {
+        let hour = || self.this_update.saturating_add(NO_NEXT_UPDATE);
+        self.next_update
+            .unwrap_or_else(|| hour().unwrap_or(self.this_update))
+    }
+}
+
 /// A response, its signature not yet verified.
 #[derive(Clone, Debug)]
 pub struct Response {
+    der: Vec<u8>,
     tbs: Vec<u8>,
     algorithm: AlgorithmIdentifierOwned,
     signature: Vec<u8>,
@@ -88,6 +103,8 @@ pub struct Response {
     answers: Vec<Answer>,
     nonce: Option<Vec<u8>>,
     certificates: Vec<Certificate>,
+    /// The key that verified it the last time; clones share it.
+    verified_by: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 /// How the responder calls itself.
@@ -156,7 +173,11 @@ impl Response {
         }
         let basic = <&OctetStringRef>::decode(&mut bytes).map_err(at("response"))?;
         bytes.finish().map_err(at("response bytes"))?;
-        basic_response(basic.as_bytes())
+        let response = basic_response(basic.as_bytes())?;
+        Ok(Self {
+            der: der.to_vec(),
+            ..response
+        })
     }
 
     /// The answer about this certificate, if there is one.
@@ -196,13 +217,42 @@ impl Response {
         SignatureScheme::from_algorithm(&self.algorithm).ok()
     }
 
+    /// The octets as received.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Until when all of it counts.
+    pub fn until(&self) -> Timestamp {
+        let ends = self.answers.iter().map(Answer::until);
+        ends.min().unwrap_or(self.produced_at)
+    }
+
     /// Whether the key in this SubjectPublicKeyInfo signed it.
     pub fn is_signed_by(&self, spki: &[u8]) -> bool {
-        self.signature_scheme().is_some_and(|scheme| {
+        let lock = || {
+            let known = self.verified_by.lock();
+            known.unwrap_or_else(PoisonError::into_inner)
+        };
+        if lock().as_deref() == Some(spki) {
+            return true;
+        }
+        let verified = self.signature_scheme().is_some_and(|scheme| {
             provider::default()
                 .verify(spki, &scheme, &self.tbs, &self.signature)
                 .is_ok()
-        })
+        });
+        if verified {
+            *lock() = Some(spki.to_vec());
+        }
+        verified
+    }
+
+    /// Whether the key that was found to have signed this one signed the other too.
+    pub(super) fn signed_alike(&self, other: &Self) -> bool {
+        let known = self.verified_by.lock();
+        let known = known.unwrap_or_else(PoisonError::into_inner).clone();
+        known.is_some_and(|spki| other.is_signed_by(&spki))
     }
 }
 
@@ -263,6 +313,7 @@ fn basic_response(der: &[u8]) -> Result<Response, ResponseError> {
     }
     inner.finish().map_err(at("end of the signed part"))?;
     Ok(Response {
+        der: Vec::new(),
         tbs: tbs.to_vec(),
         algorithm,
         signature: signature.to_vec(),
@@ -271,6 +322,7 @@ fn basic_response(der: &[u8]) -> Result<Response, ResponseError> {
         answers: answers(list.value())?,
         nonce,
         certificates,
+        verified_by: Arc::default(),
     })
 }
 

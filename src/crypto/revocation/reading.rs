@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::name::Name;
 
-use super::scope::Scope;
+use super::scope::{Point, Scope};
 use super::{Entry, Parsed, RevocationListError};
 use crate::crypto::certificate::{Extension, read_extensions, read_time, sequence_of};
 use crate::crypto::signed::Signed;
@@ -26,6 +26,7 @@ const REASON: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.21");
 const INVALIDITY_DATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.24");
 const CERTIFICATE_ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.29");
 const DISTRIBUTION_POINT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.28");
+const FRESHEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");
 const DELTA: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.27");
 
 /// Issuers that one indirect CRL speaks for.
@@ -77,6 +78,7 @@ pub(super) fn parse(der: &[u8]) -> Result<Parsed, RevocationListError> {
         base: None,
         authority_key_id: None,
         scope: Scope::WHOLE,
+        freshest: Vec::new(),
         revoked: HashMap::new(),
         verified_by: Mutex::new(None),
     };
@@ -110,6 +112,12 @@ fn read_list_extensions(
                 if let Some(issuer) = parsed.issuers.first() {
                     parsed.scope = Scope::from_der(&item.value, issuer)
                         .map_err(at("issuingDistributionPoint"))?;
+                }
+            }
+            // RFC 5280 §5.2.6: not critical, so one that cannot be read is passed over
+            FRESHEST if !item.critical => {
+                if let Some(issuer) = parsed.issuers.first() {
+                    parsed.freshest = Point::read(&item.value, issuer).unwrap_or_default();
                 }
             }
             oid if item.critical => return Err(RevocationListError::UnknownCritical(oid)),

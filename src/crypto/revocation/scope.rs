@@ -103,7 +103,7 @@ impl Point {
     // RFC 5280 §4.2.1.13, §6.3.3
     pub(crate) fn of(certificate: &Certificate) -> der::Result<Vec<Self>> {
         let mut points = match certificate.extension(&DISTRIBUTION_POINTS) {
-            Some(item) => Self::read(&item.value, certificate)?,
+            Some(item) => Self::read(&item.value, certificate.issuer_name())?,
             None => Vec::new(),
         };
         points.push(Self {
@@ -116,8 +116,8 @@ impl Point {
         Ok(points)
     }
 
-    /// The points of cRLDistributionPoints or freshestCRL.
-    pub(crate) fn read(der: &[u8], certificate: &Certificate) -> der::Result<Vec<Self>> {
+    /// The points of cRLDistributionPoints or freshestCRL, in what this issuer signed.
+    pub(crate) fn read(der: &[u8], issuer: &Name) -> der::Result<Vec<Self>> {
         let mut points = Vec::new();
         {
             let written = Vec::<DistributionPoint>::from_der(der)?;
@@ -127,7 +127,7 @@ impl Point {
             for point in written {
                 let signer = point.crl_issuer.as_ref().and_then(directory_name);
                 let relative_to = match &point.crl_issuer {
-                    None => Some(certificate.issuer_name()),
+                    None => Some(issuer),
                     Some(_) => signer,
                 };
                 points.push(Self {

@@ -108,7 +108,10 @@ impl Search<'_> {
             search.asking = self.asking;
             search.pending = self.pending.clone();
             search.pending.push(candidate.clone());
-            match search.run(&candidate) {
+            let found = search.run(&candidate);
+            self.missing.append(&mut search.missing);
+            self.may_change |= search.may_change;
+            match found {
                 Ok(_) => return Ok(()),
                 Err(problem) => {
                     reason.get_or_insert(format!("the signer of its CRL is not good: {problem}"));

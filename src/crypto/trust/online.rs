@@ -1,6 +1,7 @@
 //! Status from OCSP answers, and from CRLs that are fetched.
 //!
-//! Promises: an answer counts only from the issuer itself, or from a responder that the issuer
+//! Promises: nothing is fetched here: what is kept is looked at, and what would have to be fetched is
+//! told. An answer counts only from the issuer itself, or from a responder that the issuer
 //! certified for it with the same key, and only while it is fresh; "revoked" counts without end.
 //! Nothing is fetched for a path that is not good otherwise, so only who was certified under an
 //! anchor can name a place. Refuses: another nonce than was sent; a responder whose own status is
@@ -13,12 +14,13 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use super::anchor::Anchor;
 use super::search::Search;
-use super::status::Gathered;
-use super::{Evidence, StaleRule, TrustProblem, names, usage};
+use super::status::{self, Gathered};
+use super::{Asking, Evidence, StaleRule, TrustProblem, names, usage};
 use crate::clock::Timestamp;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::revocation::RevocationList;
-use crate::crypto::revocation::ocsp::{self, Answer, Response, Status};
+use crate::crypto::revocation::fetch::{Missing, Online};
+use crate::crypto::revocation::ocsp::{Answer, Response, Status};
 use crate::crypto::revocation::scope::{Point, Reasons};
 
 /// id-pe-authorityInfoAccess.
@@ -36,8 +38,6 @@ const FRESHEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");
 const MOST_PLACES: usize = 4;
 /// How far clocks may differ.
 const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
-/// How long an answer counts that does not say so itself (RFC 6960 §4.2.2.1: newer is always there).
-const NO_NEXT_UPDATE: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
 /// Who is asked about: the certificate, and the key and the path above it.
 #[derive(Clone, Copy)]
@@ -58,37 +58,54 @@ impl<'a> Asked<'a> {
 }
 
 impl Search<'_> {
-    /// CRLs from the places that the certificate names.
-    pub(super) fn fetched_lists(
-        &mut self,
-        certificate: &Certificate,
-        points: &[Point],
-        gathered: &mut Gathered,
-    ) -> Vec<RevocationList> {
-        let Some(online) = &self.store.online else {
-            return Vec::new();
+    /// The CRLs that are kept of these points, and the places that they came from or may come from.
+    pub(super) fn kept_lists(&self, points: &[Point]) -> (Vec<RevocationList>, Vec<Missing>) {
+        let Some(online) = self.online_for(|asking| asking.lists) else {
+            return (Vec::new(), Vec::new());
         };
-        let freshest = certificate
-            .extension(&FRESHEST)
-            .and_then(|item| Point::read(&item.value, certificate).ok())
+        let places = points.iter().flat_map(|point| point.names.iter().flatten());
+        let places: Vec<Missing> = places
+            .filter_map(place)
+            .take(MOST_PLACES)
+            .map(Missing::list)
+            .collect();
+        let lists = places.iter().flat_map(|one| online.lists_of(one)).collect();
+        (lists, places)
+    }
+
+    /// Where the delta lists are: the certificate may say so, or a complete list of somebody who may
+    /// sign it.
+    // RFC 5280 §4.2.1.15, §5.2.6
+    pub(super) fn freshest(
+        &mut self,
+        asked: Asked<'_>,
+        points: &[Point],
+        pool: &[RevocationList],
+    ) -> Vec<Point> {
+        if self.online_for(|asking| asking.lists).is_none() {
+            return Vec::new();
+        }
+        let certificate = asked.certificate;
+        let named = certificate.extension(&FRESHEST);
+        let mut found = named
+            .and_then(|item| Point::read(&item.value, certificate.issuer_name()).ok())
             .unwrap_or_default();
-        let named = points.iter().chain(&freshest);
-        let places = named.flat_map(|point| point.names.iter().flatten());
-        let mut found = Vec::new();
-        for place in places.filter_map(place).take(MOST_PLACES) {
-            match online.list(place, self.at) {
-                Ok(list) => found.push(list),
-                Err(reason) => {
-                    gathered.other.get_or_insert(reason);
+        for point in points {
+            for list in status::lists_for(pool, point, certificate) {
+                let is_good = !list.freshest().is_empty()
+                    && self
+                        .may_sign(&list, point, asked.issuer, asked.path, asked.anchor)
+                        .is_ok();
+                if is_good {
+                    found.extend(list.freshest().iter().cloned());
                 }
             }
         }
         found
     }
 
-    /// OCSP: the answers that are at hand, then, while the status is not known, those of the
-    /// responders that the certificate names.
-    pub(super) fn consult_responders(
+    /// OCSP: the answers that are at hand or were kept.
+    pub(super) fn consult_answers(
         &mut self,
         asked: Asked<'_>,
         gathered: &mut Gathered,
@@ -100,33 +117,51 @@ impl Search<'_> {
         for response in &store.responses {
             self.consider(asked, response, gathered)?;
         }
-        let Some(online) = &store.online else {
+        let Some(online) = self.online_for(|asking| asking.answers) else {
             return Ok(());
         };
-        for place in responders(asked.certificate)
+        for place in self.responders(asked) {
+            for response in online.answers_to(&place) {
+                self.consider(asked, &response, gathered)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The responders that the certificate names, each with the question about it.
+    pub(super) fn responders(&self, asked: Asked<'_>) -> Vec<Missing> {
+        if self.asking || self.online_for(|asking| asking.answers).is_none() {
+            return Vec::new();
+        }
+        let spki = asked.issuer_spki();
+        responders(asked.certificate)
             .iter()
             .filter_map(place)
             .take(MOST_PLACES)
-        {
-            if gathered.covered == Reasons::ALL {
-                break;
-            }
-            let question =
-                |nonce: &[u8]| ocsp::request(asked.certificate, asked.issuer_spki(), nonce);
-            match online.answer(place, question, self.at) {
-                // RFC 9654 §2.1: a precomputed answer has none; another one is not for us.
-                Ok((response, nonce)) if response.nonce().is_some_and(|back| back != nonce) => {
-                    gathered
-                        .other
-                        .get_or_insert(format!("{place} answered with another nonce"));
+            .map(|place| Missing::answer(place, asked.certificate, spki))
+            .collect()
+    }
+
+    /// Notes what of this would have to be fetched; why the rest cannot be. Whether there is any.
+    pub(super) fn miss(&mut self, places: Vec<Missing>, gathered: &mut Gathered) -> bool {
+        let store = self.store;
+        let Some(online) = &store.online else {
+            return false;
+        };
+        let before = self.missing.len();
+        for place in places {
+            match online.may_ask(&place, self.at) {
+                Ok(()) => {
+                    let waits = || format!("{} did not answer yet", place.place());
+                    gathered.other.get_or_insert_with(waits);
+                    self.missing.push(place);
                 }
-                Ok((response, _)) => self.consider(asked, &response, gathered)?,
                 Err(reason) => {
                     gathered.other.get_or_insert(reason);
                 }
             }
         }
-        Ok(())
+        self.missing.len() > before
     }
 
     // RFC 6960 §3.2
@@ -150,6 +185,7 @@ impl Search<'_> {
             Status::Revoked(since) => Err(TrustProblem::Revoked {
                 certificate: asked.certificate.subject(),
                 since,
+                by: format!("the OCSP responder {source}, {}", answer.this_update),
             }),
             Status::Unknown => {
                 gathered
@@ -165,6 +201,7 @@ impl Search<'_> {
                             certificate: asked.certificate.subject(),
                             source: format!("OCSP responder {source}"),
                             this_update: answer.this_update,
+                            next_update: answer.next_update,
                             until,
                         });
                     }
@@ -188,7 +225,7 @@ impl Search<'_> {
             let end = answer.this_update.saturating_add(span);
             end.unwrap_or(answer.this_update)
         };
-        let mut until = answer.next_update.unwrap_or_else(|| after(NO_NEXT_UPDATE));
+        let mut until = answer.until();
         if let StaleRule::AcceptUntil(age) = self.store.stale {
             until = until.max(after(age));
         }
@@ -270,6 +307,14 @@ impl Search<'_> {
             Ok(_) => wrong("has a status that is not known"),
             Err(problem) => wrong(&format!("is not good itself, {}", problem.fault())),
         }
+    }
+}
+
+impl<'a> Search<'a> {
+    /// The way out, where the store has one for this.
+    fn online_for(&self, wanted: impl Fn(Asking) -> bool) -> Option<&'a Online> {
+        let store = self.store;
+        wanted(store.asking).then_some(store.online.as_deref())?
     }
 }
 

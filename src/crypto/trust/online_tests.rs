@@ -21,10 +21,10 @@ use crate::crypto::revocation::fetch::{Fetch, FetchError};
 use crate::crypto::revocation::ocsp::NONCE_LENGTH;
 use crate::crypto::tlv;
 
-const LIST: &str = "http://crl.example/ca.crl";
-const RESPONDER: &str = "http://ocsp.example/";
+pub(super) const LIST: &str = "http://crl.example/ca.crl";
+pub(super) const RESPONDER: &str = "http://ocsp.example/";
 
-fn minutes(count: i64) -> Timestamp {
+pub(super) fn minutes(count: i64) -> Timestamp {
     now()
         .checked_add(jiff::SignedDuration::from_mins(count))
         .unwrap()
@@ -37,15 +37,15 @@ fn time(at: Timestamp) -> Vec<u8> {
 
 /// What a responder is told to say.
 #[derive(Clone)]
-struct Say {
-    status: Vec<u8>,
-    this_update: Timestamp,
-    next_update: Option<Timestamp>,
-    nonce: Option<Vec<u8>>,
+pub(super) struct Say {
+    pub(super) status: Vec<u8>,
+    pub(super) this_update: Timestamp,
+    pub(super) next_update: Option<Timestamp>,
+    pub(super) nonce: Option<Vec<u8>>,
 }
 
 impl Say {
-    fn good() -> Self {
+    pub(super) fn good() -> Self {
         Self {
             status: vec![0x80, 0],
             this_update: minutes(-5),
@@ -54,7 +54,7 @@ impl Say {
         }
     }
 
-    fn revoked() -> Self {
+    pub(super) fn revoked() -> Self {
         let since = tlv::element(tlv::CONTEXT_1, &[&time(minutes(-60))]);
         Self {
             status: since,
@@ -65,7 +65,7 @@ impl Say {
 
 /// A response about `certificate`, in the name and by the key of `signer`.
 // RFC 6960 §4.2.1
-fn response(
+pub(super) fn response(
     signer: &Identity,
     issuer: &Certificate,
     certificate: &Certificate,
@@ -117,14 +117,14 @@ fn response(
     tlv::sequence(&[&[0x0a, 1, 0], &tlv::element(tlv::CONTEXT_0, &[&bytes])])
 }
 
-struct Scene {
-    root: Authority,
-    end: Certificate,
+pub(super) struct Scene {
+    pub(super) root: Authority,
+    pub(super) end: Certificate,
 }
 
 impl Scene {
     /// The end entity names a CRL and a responder.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = Authority::new("Root", now()).unwrap();
         let place = |text| GeneralName::UniformResourceIdentifier(Ia5String::new(text).unwrap());
         let access = AccessDescription {
@@ -147,7 +147,7 @@ impl Scene {
         Self { root, end }
     }
 
-    fn store(&self) -> TrustStore {
+    pub(super) fn store(&self) -> TrustStore {
         TrustStore::new(
             vec![self.root.certificate().clone()],
             Vec::new(),
@@ -193,11 +193,11 @@ impl Scene {
     }
 }
 
-fn is_unknown(result: Result<Path, TrustProblem>) -> bool {
+pub(super) fn is_unknown(result: Result<Path, TrustProblem>) -> bool {
     matches!(result, Err(TrustProblem::RevocationUnknown { .. }))
 }
 
-fn is_revoked(result: Result<Path, TrustProblem>) -> bool {
+pub(super) fn is_revoked(result: Result<Path, TrustProblem>) -> bool {
     matches!(result, Err(TrustProblem::Revoked { .. }))
 }
 
@@ -305,10 +305,10 @@ type Answering = dyn Fn(&[u8]) -> Vec<u8> + Send;
 
 /// Answers from a table, and counts the questions.
 #[derive(Default)]
-struct Table {
-    lists: Mutex<HashMap<String, Vec<u8>>>,
-    answer: Mutex<Option<Box<Answering>>>,
-    asked: AtomicUsize,
+pub(super) struct Table {
+    pub(super) lists: Mutex<HashMap<String, Vec<u8>>>,
+    pub(super) answer: Mutex<Option<Box<Answering>>>,
+    pub(super) asked: AtomicUsize,
 }
 
 impl Fetch for Table {

@@ -63,6 +63,7 @@ pub enum TrustProblem {
     Revoked {
         certificate: String,
         since: Timestamp,
+        by: String,
     },
     /// So many cross-certificates that the search was given up.
     TooManyPaths { certificate: String },
@@ -162,7 +163,7 @@ impl TrustProblem {
             | Self::RevocationUnknown { issuer, reason, .. } => {
                 format!("whether {issuer} revoked it is not known, {reason}")
             }
-            Self::Revoked { since, .. } => format!("revoked since {since}"),
+            Self::Revoked { since, by, .. } => format!("revoked since {since}, says {by}"),
             Self::TooManyPaths { .. } => "too many possible paths".to_owned(),
             Self::UnknownAuthority { issuer, .. } => {
                 format!("no path leads from its issuer {issuer} to a trust anchor")
@@ -236,17 +237,20 @@ impl TrustProblem {
             Self::RevocationStale { .. } => row(
                 "trust.revocation-stale",
                 "RFC 5280 §6.3",
-                "bring a fresh CRL",
+                "put a CRL in date of its issuer among the files, or let it be fetched; the rule for \
+                 what is out of date is `stale`",
             ),
             Self::RevocationUnknown { .. } => row(
                 "trust.revocation-unknown",
                 "RFC 5280 §6.3",
-                "bring a fresh CRL",
+                "put a CRL in date, signed by its issuer, among the files, or let CRL or OCSP answer be \
+                 fetched from where the certificate says",
             ),
             Self::Revoked { .. } => row(
                 "trust.revoked",
                 "RFC 5280 §6.3",
-                "its owner needs a new certificate",
+                "its owner needs a new certificate; if only held, its issuer may take that back in a \
+                 newer list",
             ),
             Self::TooManyPaths { .. } => row(
                 "trust.too-many-paths",

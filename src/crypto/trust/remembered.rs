@@ -2,7 +2,8 @@
 //!
 //! Promises: a path is remembered for one certificate and one purpose, and only between the
 //! instants at which nothing in it begins or ends (validity, CRLs); a store with other anchors,
-//! lists or rules starts with an empty memory. Refuses: to remember what was not good (a stranger
+//! lists or rules starts with an empty memory, and so does one that learned something new of who was
+//! revoked. Refuses: to remember what was not good (a stranger
 //! could fill it), and more than a bounded number. Standards: none; RFC 5280 §6 was applied before.
 
 use std::collections::{HashMap, VecDeque};
@@ -24,6 +25,8 @@ pub(super) struct Remembered(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
+    /// What was known when they were found good.
+    generation: u64,
     paths: HashMap<Key, Path>,
     /// In the order in which they came.
     order: VecDeque<Key>,
@@ -36,16 +39,32 @@ impl Remembered {
         certificate: &Certificate,
         purpose: Purpose,
         at: Timestamp,
+        generation: u64,
     ) -> Option<Path> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.generation != generation {
+            return None;
+        }
         let path = kept.paths.get(&(certificate.clone(), purpose))?;
         let (begin, end) = path.window();
         (begin <= at && at <= end).then(|| path.clone())
     }
 
     /// Keeps a good path; the oldest makes room.
-    pub(super) fn keep(&self, certificate: &Certificate, purpose: Purpose, path: &Path) {
+    pub(super) fn keep(
+        &self,
+        certificate: &Certificate,
+        purpose: Purpose,
+        path: &Path,
+        generation: u64,
+    ) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.generation != generation {
+            *kept = Kept {
+                generation,
+                ..Kept::default()
+            };
+        }
         let key = (certificate.clone(), purpose);
         if kept.paths.insert(key.clone(), path.clone()).is_some() {
             return;

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::provider;
 use crate::crypto::revocation::RevocationList;
+use crate::crypto::revocation::fetch::Missing;
 
 /// Certificates in a path, anchor and end entity included.
 const LONGEST_PATH: usize = 10;
@@ -40,6 +41,12 @@ pub(super) struct Search<'a> {
     pub(super) signers: Vec<((RevocationList, Anchor), Result<(), String>)>,
     /// The status of an OCSP responder is being looked up: not by OCSP again.
     pub(super) asking: bool,
+    /// The CRLs that are at hand.
+    pub(super) lists: Arc<Vec<RevocationList>>,
+    /// What would have to be fetched to know more.
+    pub(super) missing: Vec<Missing>,
+    /// What could not be had now may be there soon: a status, or a delta list.
+    pub(super) may_change: bool,
     steps: usize,
     /// What was found of a certificate (by its digest) under an issuer's key.
     signatures: HashMap<([u8; 32], Vec<u8>), Result<(), TrustProblem>>,
@@ -62,6 +69,9 @@ impl<'a> Search<'a> {
             only: None,
             pending: Vec::new(),
             asking: false,
+            lists: store.lists(),
+            missing: Vec::new(),
+            may_change: false,
             signers: Vec::new(),
             steps: 0,
             signatures: HashMap::new(),
@@ -153,19 +163,25 @@ impl<'a> Search<'a> {
 
     /// Checks a whole path and keeps what came of it.
     fn attempt(&mut self, below: &[Certificate], anchor: &Anchor) -> Option<Path> {
+        let missed = self.missing.len();
+        self.may_change = false;
         let result = self
             .process(below, anchor)
             .and_then(|policies| Ok((policies, self.check_status(below, anchor)?)));
         let mut certificates = below.to_vec();
         certificates.extend(anchor.certificate().cloned());
         match result {
-            Ok((policies, evidence)) => Some(Path(Arc::new(Validated {
-                certificates,
-                anchor: anchor.clone(),
-                policies,
-                evidence,
-                at: self.at,
-            }))),
+            Ok((policies, evidence)) => {
+                // What other paths missed matters no more.
+                self.missing.drain(..missed);
+                Some(Path(Arc::new(Validated {
+                    certificates,
+                    anchor: anchor.clone(),
+                    policies,
+                    evidence,
+                    at: self.at,
+                })))
+            }
             Err(problem) => {
                 self.tried.push(Attempt {
                     certificates,

@@ -6,12 +6,16 @@
 //! list. Refuses: a status that is not known, by the rule for it.
 //! Standards: RFC 5280 §5.2.4, §6.3.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::anchor::Anchor;
 use super::online::Asked;
 use super::search::Search;
 use super::{Evidence, RevocationCheck, StaleRule, TrustProblem, names};
 use crate::clock::Timestamp;
 use crate::crypto::certificate::{BasicConstraints, Certificate};
+use crate::crypto::revocation::fetch::Missing;
 use crate::crypto::revocation::scope::{Kinds, Point, Reasons, Scope};
 use crate::crypto::revocation::{Entry, RevocationList};
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
@@ -30,6 +34,7 @@ pub(super) struct Gathered {
 struct Answer {
     entry: Option<Entry>,
     this_update: Timestamp,
+    next_update: Option<Timestamp>,
     /// Until when it counts; none: it does not count any more, for the reason given.
     until: Result<Timestamp, String>,
 }
@@ -70,23 +75,32 @@ impl Search<'_> {
             path,
             anchor,
         };
-        match Point::of(certificate) {
-            Ok(points) => {
-                let store = self.store;
-                let at_hand = &store.lists;
-                self.consult_lists(asked, &points, at_hand, &mut gathered)?;
-                if gathered.covered != Reasons::ALL {
-                    let mut lists = self.fetched_lists(certificate, &points, &mut gathered);
-                    if !lists.is_empty() {
-                        lists.extend(at_hand.iter().cloned());
-                        self.consult_lists(asked, &points, &lists, &mut gathered)?;
-                    }
-                }
-            }
-            Err(_) => gathered.other = Some("its CRL distribution points cannot be read".into()),
+        let Ok(points) = Point::of(certificate) else {
+            gathered.other = Some("its CRL distribution points cannot be read".into());
+            self.consult_answers(asked, &mut gathered)?;
+            return self.conclude(asked, Vec::new(), gathered);
+        };
+        let at_hand = Arc::clone(&self.lists);
+        let (mut fetched, places) = self.kept_lists(&points);
+        let mut pool: Cow<'_, [RevocationList]> = Cow::Borrowed(&at_hand);
+        if !fetched.is_empty() {
+            fetched.extend(at_hand.iter().cloned());
+            pool = Cow::Owned(fetched);
         }
-        self.consult_responders(asked, &mut gathered)?;
-        self.conclude(certificate, gathered)
+        let freshest = self.freshest(asked, &points, &pool);
+        let (deltas, delta_places) = self.kept_lists(&freshest);
+        let is_fresh = deltas.iter().any(|delta| self.in_date(delta).is_ok());
+        if !deltas.is_empty() {
+            pool.to_mut().extend(deltas);
+        }
+        self.consult_lists(asked, &points, &pool, &mut gathered)?;
+        self.consult_answers(asked, &mut gathered)?;
+        // RFC 5280 §6.3.3 (a), (c): a delta list is wanted, and not owed
+        if !is_fresh && !delta_places.is_empty() {
+            self.miss(delta_places, &mut gathered);
+            self.may_change = true;
+        }
+        self.conclude(asked, places, gathered)
     }
 
     fn consult_lists(
@@ -111,34 +125,43 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// `places` may have lists of it.
     fn conclude(
-        &self,
-        certificate: &Certificate,
-        gathered: Gathered,
+        &mut self,
+        asked: Asked<'_>,
+        places: Vec<Missing>,
+        mut gathered: Gathered,
     ) -> Result<Vec<Evidence>, TrustProblem> {
         if gathered.covered == Reasons::ALL {
             return Ok(gathered.evidence);
         }
-        let subject = certificate.subject();
-        let issuer = certificate.issuer();
-        match (gathered.stale, self.store.stale) {
-            (Some(reason), StaleRule::Refuse) => Err(TrustProblem::RevocationStale {
+        // A responder is asked where no list is to be had.
+        if !self.miss(places, &mut gathered) {
+            self.miss(self.responders(asked), &mut gathered);
+        }
+        self.may_change = true;
+        let subject = asked.certificate.subject();
+        let issuer = asked.certificate.issuer();
+        let is_stale = gathered.stale.is_some();
+        let reason = both(gathered.stale, gathered.other).unwrap_or_else(|| {
+            match gathered.covered == Reasons::NONE {
+                true => "there is no CRL of it".to_owned(),
+                false => "its CRLs cover only some reasons".to_owned(),
+            }
+        });
+        match (is_stale, self.store.stale) {
+            (true, StaleRule::Refuse) => Err(TrustProblem::RevocationStale {
                 certificate: subject,
                 issuer,
                 reason,
             }),
-            (None, _) if self.store.revocation == RevocationCheck::Optional => {
+            (false, _) if self.store.revocation == RevocationCheck::Optional => {
                 Ok(gathered.evidence)
             }
-            (stale, _) => Err(TrustProblem::RevocationUnknown {
+            _ => Err(TrustProblem::RevocationUnknown {
                 certificate: subject,
                 issuer,
-                reason: stale.or(gathered.other).unwrap_or_else(|| {
-                    match gathered.covered == Reasons::NONE {
-                        true => "there is no CRL of it".to_owned(),
-                        false => "its CRLs cover only some reasons".to_owned(),
-                    }
-                }),
+                reason,
             }),
         }
     }
@@ -160,18 +183,24 @@ impl Search<'_> {
             Some(entry) if !(entry.is_hold() && spoken) => Err(TrustProblem::Revoked {
                 certificate: certificate.subject(),
                 since: entry.since,
+                by: format!("the CRL of {}, {}", list.issuer(), answer.this_update),
             }),
             _ => {
                 match answer.until {
                     Ok(until) => {
                         gathered.covered = gathered.covered.or(reasons);
                         gathered.spoken.push(scope);
-                        gathered.evidence.push(Evidence {
+                        let evidence = Evidence {
                             certificate: certificate.subject(),
                             source: list.issuer(),
                             this_update: answer.this_update,
+                            next_update: answer.next_update,
                             until,
-                        });
+                        };
+                        // One list may speak at several points.
+                        if !gathered.evidence.contains(&evidence) {
+                            gathered.evidence.push(evidence);
+                        }
                     }
                     Err(reason) => {
                         gathered.stale.get_or_insert(reason);
@@ -193,6 +222,7 @@ impl Search<'_> {
         let mut answer = Answer {
             entry: list.entry(serial, is_issuer),
             this_update: list.this_update(),
+            next_update: list.next_update(),
             until: self.in_date(list),
         };
         let mut deltas: Vec<&RevocationList> =
@@ -212,6 +242,7 @@ impl Search<'_> {
             // RFC 5280 §5.2.4: together they are as new as the delta list.
             if until.is_ok() {
                 answer.this_update = delta.this_update();
+                answer.next_update = delta.next_update();
                 answer.until = until;
             }
         }
@@ -237,9 +268,17 @@ impl Search<'_> {
     }
 }
 
+/// What is out of date, and why nothing newer is there.
+fn both(stale: Option<String>, other: Option<String>) -> Option<String> {
+    match (stale, other) {
+        (Some(stale), Some(other)) => Some(format!("{stale}, and {other}")),
+        (stale, other) => stale.or(other),
+    }
+}
+
 /// The complete lists that may speak at this point for this certificate, newest first.
 // RFC 5280 §6.3.3 (b)
-fn lists_for(
+pub(super) fn lists_for(
     pool: &[RevocationList],
     point: &Point,
     certificate: &Certificate,
