@@ -169,6 +169,9 @@ reasons! {
     /// The signer's certificate does not lead to an anchor, is revoked, expired or not for signing.
     SignerUntrusted "signer.untrusted" 550 5 7 1
         "the certificate of a signer is not trusted here";
+    /// It is larger than messages of its precedence may be (RFC 6710 section 7).
+    TooLargeForPrecedence "message.too-large-for-precedence" 552 5 7 16
+        "the message is too large for its precedence";
 }
 
 /// One reason inside a decision: which rule, held against which label and clearance value.

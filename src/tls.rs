@@ -84,6 +84,18 @@ pub fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
     ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.into()))
 }
 
+// RFC 9266 §4: TLS 1.3 only; before, what is exported need not be unique to the connection
+/// What this connection has and no other, to bind a login to; nothing before TLS 1.3.
+pub fn exporter_binding(connection: &rustls::ServerConnection) -> Option<Vec<u8>> {
+    if connection.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
+        return None;
+    }
+    let label = b"EXPORTER-Channel-Binding";
+    connection
+        .export_keying_material(vec![0; 32], label, Some(b""))
+        .ok()
+}
+
 /// Who a peer is whose handshake went well: a link's far side by its DNS name, or one of our own
 /// people by the address in the certificate. Whatever our own trust store does not confirm, with
 /// revocation, is nobody.

@@ -6,6 +6,7 @@
 //! scene or expect something: they are all in `Scene::act` below. `#` is a comment.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ use ravelin::message::service::Terms;
 use ravelin::smtp::Reply;
 use ravelin::smtp::dialogue::{Dialogue, Move, Outcome, Protocol, TlsNeed, Transaction};
 use ravelin::smtp::session::{
-    ClientCertificate, Extension, Language, Mechanism, PriorityOffer, Question, RequireTls,
-    Session, Settings, StartTls, Step,
+    Binding, ClientCertificate, Extension, Language, Mechanism, PriorityOffer, Question,
+    RequireTls, Session, Settings, StartTls, Step,
 };
 
 #[test]
@@ -101,6 +102,7 @@ fn extension(name: &str) -> Extension {
         "LIMITS" => Extension::Limits,
         "REQUIRETLS" => Extension::RequireTls,
         "SMTPUTF8" => Extension::SmtpUtf8,
+        "XCLIENT" => Extension::XClient,
         other => panic!("{other} is no extension"),
     }
 }
@@ -113,6 +115,8 @@ struct Server {
     said: Vec<u8>,
     answers: VecDeque<Reply>,
     mail: Option<(Envelope, Vec<u8>)>,
+    client: Option<IpAddr>,
+    is_bound: bool,
     step: Option<Step>,
 }
 
@@ -169,6 +173,9 @@ impl Server {
             if self.settings.protection == Protection::Tls {
                 session.secured(None, Identity::Nobody);
             }
+            if self.is_bound {
+                session.can_bind(Binding::Exporter);
+            }
             session.greeting();
             self.session = Some(session);
             self.turn();
@@ -191,6 +198,11 @@ impl Server {
                     None => session.challenge(b"say"),
                 },
                 Step::Ask(Question::Response(response)) => Self::log_in(&response, session),
+                Step::Ask(Question::Client(client)) => {
+                    self.client = client.address;
+                    let welcome = session.welcome();
+                    session.answer(self.answers.pop_front().unwrap_or(welcome));
+                }
                 Step::Ask(_) => {
                     let taken = Reply::new(250, (2, 1, 0), "ok");
                     session.answer(self.answers.pop_front().unwrap_or(taken));
@@ -225,6 +237,15 @@ impl Server {
             "mechanisms" => {
                 let named = |name| Mechanism::ALL.into_iter().find(|m| m.name() == name);
                 self.settings.mechanisms = rest.split(' ').map(|m| named(m).unwrap()).collect();
+            }
+            // The connection has something to bind a login to.
+            "bound" => self.is_bound = true,
+            // For whom a proxy said that it speaks.
+            "client" => assert_eq!(self.client, Some(rest.parse().unwrap()), "{at}"),
+            "size-at" => {
+                let (precedence, limit) = rest.split_once(' ').unwrap();
+                let limit = (precedence.parse().unwrap(), limit.parse().unwrap());
+                self.settings.size_limits.push(limit);
             }
             "size" => self.settings.size_limit = rest.parse().unwrap(),
             "recipients" => self.settings.recipients_limit = rest.parse().unwrap(),

@@ -3,28 +3,31 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::login::Login;
+use super::pace::{self, Pace};
+use super::slots::Place;
 use super::{Answer, Line};
 use crate::clock::Clock;
 use crate::config::{Config, ListenRole, ListenTls, Listener};
 use crate::decision::{Reason, Refusal};
-use crate::message::MessageId;
-use crate::message::address::{Address, ReversePath};
+use crate::message::address::ReversePath;
 use crate::message::envelope::{Envelope, Identity, Peer, Protection};
 use crate::message::header::{Headers, Limits};
 use crate::message::received::Received;
+use crate::message::{MessageId, Precedence};
+use crate::smtp::command::Client;
 use crate::smtp::proxy;
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{
-    ClientCertificate, Extension, Language, Mechanism, Question, RequireTls, Role, Session,
-    Settings, StartTls, Step,
+    Binding, ClientCertificate, Extension, Language, Mechanism, Question, RequireTls, Role,
+    Session, Settings, StartTls, Step,
 };
 use crate::tls;
 
@@ -35,6 +38,11 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 /// The longest session.
 const SESSION: Duration = Duration::from_secs(30 * 60);
 
+/// What is read at once of commands.
+const COMMANDS: usize = 2 * 1024;
+/// What is read at once of content.
+const CONTENT: usize = 64 * 1024;
+
 /// What a connection needs to know.
 pub(super) struct Connection<L> {
     pub config: Arc<Config>,
@@ -44,10 +52,16 @@ pub(super) struct Connection<L> {
     pub acceptor: TlsAcceptor,
     /// Where it comes from; behind a load balancer that says so, from where the client comes.
     pub address: IpAddr,
-    /// How long the peer may be silent.
-    pub idle: Duration,
+    /// Its place among the connections of the listener.
+    pub place: Place,
+    /// Who the peer is by its certificate.
+    pub certified: Identity,
+    /// What a login may be bound to (RFC 9266).
+    pub binding: Option<Vec<u8>>,
+    /// The login that goes on.
+    pub login: Option<Login>,
     /// Whether our own means did not let us judge the peer's certificate.
-    pub cannot_tell: AtomicBool,
+    pub cannot_tell: bool,
 }
 
 /// Why the loop over one stream ended.
@@ -68,7 +82,14 @@ impl<L: Line> Connection<L> {
         stream.set_nodelay(true)?;
         if self.listener.proxies.contains(&self.address) {
             let client = timeout(HANDSHAKE, proxied(&mut stream)).await??;
-            self.address = client.unwrap_or(self.address);
+            if let Some(client) = client {
+                self.address = client;
+                if !self.place.speaks_for(client) {
+                    return Err(io::Error::other(
+                        "the client of a proxy has connections enough",
+                    ));
+                }
+            }
         }
         let mut session = Session::new(self.settings());
         if self.listener.tls == ListenTls::Starttls {
@@ -78,15 +99,27 @@ impl<L: Line> Connection<L> {
                 End::StartTls => {}
             }
         }
-        let mut stream = timeout(HANDSHAKE, self.acceptor.accept(stream)).await??;
+        let mut stream = tokio::select! {
+            shaken = timeout(HANDSHAKE, self.acceptor.accept(stream)) => shaken??,
+            () = self.place.is_needed() => return Err(io::Error::other("the place is needed")),
+        };
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let identity = tls::identify(&self.config, chain, self.clock.now());
-        let known = identity.unwrap_or_else(|fault| {
+        self.certified = identity.unwrap_or_else(|fault| {
             tracing::error!(fault = %fault.chain(), "a peer cannot be told from a stranger");
-            self.cannot_tell.store(true, Ordering::Relaxed);
+            self.cannot_tell = true;
             Identity::Nobody
         });
-        session.secured(chain.first().map(|own| own.to_vec()), known);
+        session.secured(
+            chain.first().map(|own| own.to_vec()),
+            self.certified.clone(),
+        );
+        self.introduced(&mut session);
+        self.binding = tls::exporter_binding(stream.get_ref().1)
+            .filter(|_| self.listener.logins.contains(&Mechanism::ScramSha256Plus));
+        if self.binding.is_some() {
+            session.can_bind(Binding::Exporter);
+        }
         if self.listener.tls == ListenTls::Implicit {
             session.greeting();
         }
@@ -94,22 +127,37 @@ impl<L: Line> Connection<L> {
         stream.shutdown().await
     }
 
+    /// The session has learnt who the peer is, if anybody: what that one may do, it may.
+    pub(super) fn introduced(&self, session: &mut Session) {
+        if *session.identity() == Identity::Nobody {
+            return;
+        }
+        self.place.is_known();
+        let highest = self.config.highest_precedence(session.identity());
+        if highest < Precedence::Override {
+            session.cap_priority(highest.mt_priority());
+        }
+    }
+
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
+        &mut self,
         stream: &mut S,
         session: &mut Session,
     ) -> io::Result<End> {
-        let mut buffer = vec![0; 64 * 1024];
+        let mut buffer = Vec::new();
+        let mut pace = Pace::new(Instant::now());
         loop {
             session.tick(self.clock.now());
             match session.next() {
-                Step::Ask(Question::Login(Mechanism::External, response)) => {
-                    self.log_in(session, response.as_deref());
+                Step::Ask(Question::Client(client)) => self.speaks_for(session, &client),
+                Step::Ask(Question::Login(mechanism, response)) => {
+                    self.begin_login(session, mechanism, response.as_deref())
+                        .await;
                 }
-                Step::Ask(Question::Response(response)) => self.log_in(session, Some(&response)),
-                Step::Ask(question) => {
-                    session.answer(self.permission(&question, session.identity()))
+                Step::Ask(Question::Response(response)) => {
+                    self.go_on_login(session, Some(&response)).await;
                 }
+                Step::Ask(question) => session.answer(self.permission(&question, session)),
                 Step::Close => return Ok(End::Closed),
                 Step::Mail(envelope, octets) => {
                     let peer = self.peer(session);
@@ -117,25 +165,85 @@ impl<L: Line> Connection<L> {
                     session.answer(reply);
                 }
                 Step::NeedInput => {
-                    let read = timeout(self.idle, stream.read(&mut buffer)).await??;
-                    match buffer.get(..read) {
-                        Some(octets) if read > 0 => session.feed(octets),
-                        _ => return Ok(End::Closed),
-                    }
+                    self.read(stream, session, &mut buffer, &mut pace).await?;
+                    continue;
                 }
                 Step::Send(octets) => send(stream, &octets).await?,
                 Step::StartTls => return Ok(End::StartTls),
             }
+            pace = Pace::new(Instant::now());
         }
+    }
+
+    /// Feeds the session what comes; ends it when nothing does, or the place is needed.
+    async fn read<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: &mut S,
+        session: &mut Session,
+        buffer: &mut Vec<u8>,
+        pace: &mut Pace,
+    ) -> io::Result<()> {
+        let is_content = session.is_receiving();
+        // Ten thousand that wait cost little; a message that arrives may cost more.
+        let size = if is_content { CONTENT } else { COMMANDS };
+        if buffer.len() != size {
+            *buffer = vec![0; size];
+        }
+        let idle = match self.place.is_crowded() {
+            true => pace::IDLE_WHEN_CROWDED,
+            false => pace::IDLE,
+        };
+        let read = tokio::select! {
+            read = timeout_at(pace.deadline(idle), stream.read(buffer)) => read,
+            () = self.place.is_needed() => {
+                let text = "others need the connection; try again later";
+                session.end(&Reply::new(421, (4, 3, 2), text));
+                return Ok(());
+            }
+        };
+        match read {
+            // RFC 5321 §4.5.3.2.7
+            Err(_) => session.end(&Reply::new(421, (4, 4, 2), "you took too long")),
+            Ok(read) => match buffer.get(..read?) {
+                Some(octets) if !octets.is_empty() => {
+                    pace.heard(Instant::now(), octets.len(), is_content);
+                    session.feed(octets);
+                }
+                _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+            },
+        }
+        Ok(())
+    }
+
+    /// Takes over what a listed proxy says of its client: where it comes from, nothing of who it is.
+    fn speaks_for(&mut self, session: &mut Session, client: &Client) {
+        if let Some(address) = client.address {
+            if !self.place.speaks_for(address) {
+                let text = "this client has connections enough";
+                return session.answer(Reply::new(421, (4, 3, 2), text));
+            }
+            self.address = address;
+        }
+        let welcome = session.welcome();
+        session.answer(welcome);
     }
 
     fn settings(&self) -> Settings {
         Settings {
             hostname: self.config.name.clone(),
             size_limit: self.config.size_limit,
+            size_limits: self
+                .config
+                .size_limits
+                .iter()
+                .map(|(precedence, limit)| (*precedence, *limit))
+                .collect(),
             starttls: StartTls::Offered,
             require_tls: RequireTls::Yes,
-            client_certificate: ClientCertificate::Required,
+            client_certificate: match self.listener.takes_passwords() {
+                true => ClientCertificate::OrLogin,
+                false => ClientCertificate::Required,
+            },
             role: match self.listener.role {
                 ListenRole::Lmtp | ListenRole::Relay => Role::Peer,
                 ListenRole::Submission => Role::Client,
@@ -145,7 +253,7 @@ impl<L: Line> Connection<L> {
                 ListenRole::Relay | ListenRole::Submission => Language::Smtp,
             },
             extensions: self.extensions(),
-            mechanisms: vec![Mechanism::External],
+            mechanisms: self.listener.logins.clone(),
             protection: match self.listener.tls {
                 ListenTls::Implicit => Protection::Tls,
                 ListenTls::Starttls => Protection::Clear,
@@ -168,38 +276,17 @@ impl<L: Line> Connection<L> {
         if self.listener.role == ListenRole::Submission {
             offered.push(Extension::FutureRelease);
         }
+        if self.listener.xclient.contains(&self.address) {
+            offered.push(Extension::XClient);
+        }
         offered
     }
 
-    // RFC 4422 appendix A: the certificate has said who it is; the client may only repeat it
-    /// Answers a login by certificate.
-    fn log_in(&self, session: &mut Session, wanted: Option<&[u8]>) {
-        let identity = session.identity().clone();
-        let agrees = match (&identity, wanted) {
-            // RFC 4954 §4: without an initial response the server asks for one
-            (_, None) => return session.challenge(b""),
-            (Identity::Nobody, _) => false,
-            (_, Some(b"")) => true,
-            (Identity::Subject(own), Some(wanted)) => std::str::from_utf8(wanted)
-                .ok()
-                .and_then(|wanted| Address::parse(wanted).ok())
-                .is_some_and(|wanted| wanted == *own),
-            (Identity::Link(name), Some(wanted)) => name.as_bytes() == wanted,
-        };
-        match agrees {
-            true => session.logged_in(identity),
-            false => {
-                let text = "the certificate does not say that you are this";
-                session.answer(Reply::new(535, (5, 7, 8), text));
-            }
-        }
-    }
-
     /// Only peers that the configuration names hand something in.
-    fn permission(&self, question: &Question, identity: &Identity) -> Reply {
-        match (identity, question) {
+    fn permission(&self, question: &Question, session: &Session) -> Reply {
+        match (session.identity(), question) {
             // Whom we cannot judge for want of our own means tries again.
-            (Identity::Nobody, _) if self.cannot_tell.load(Ordering::Relaxed) => Reply::new(
+            (Identity::Nobody, _) if self.cannot_tell => Reply::new(
                 451,
                 (4, 7, 0),
                 "your certificate cannot be checked now; try again later",
@@ -208,8 +295,16 @@ impl<L: Line> Connection<L> {
                 let text = "the certificate names nobody known";
                 Answer::Refused(Box::new(Refusal::because(Reason::PeerUnknown, text))).reply()
             }
-            (_, Question::Login(..) | Question::Response(_)) => {
+            (_, Question::Client(_) | Question::Login(..) | Question::Response(_)) => {
                 Reply::new(504, (5, 5, 4), "no login is offered")
+            }
+            (_, Question::Sender(_))
+                if self.place.is_for_the_urgent()
+                    && session.priority_asked() < Some(Precedence::Immediate.mt_priority()) =>
+            {
+                // RFC 6710 §7: the sender keeps it, and may send what is more urgent
+                let text = "only IMMEDIATE and above is taken now; try again later";
+                Reply::new(421, (4, 3, 2), text)
             }
             (identity, Question::Sender(from)) if !self.may_send_as(identity, from) => {
                 let text = "reports would go to somebody else";
@@ -237,7 +332,11 @@ impl<L: Line> Connection<L> {
             address: self.address,
             helo: session.helo().to_owned(),
             protection: session.protection(),
-            certificate: session.certificate().map(<[u8]>::to_vec),
+            // Who logged in with a password is not who the certificate may have named.
+            certificate: session
+                .certificate()
+                .filter(|_| *session.identity() == self.certified)
+                .map(<[u8]>::to_vec),
             identity: session.identity().clone(),
         }
     }
@@ -245,7 +344,11 @@ impl<L: Line> Connection<L> {
     async fn receive(&self, peer: Peer, mut envelope: Envelope, octets: Vec<u8>) -> Reply {
         // RFC 6758 §4: a switch of ours may have sent the number through a hop that did not know it
         if matches!(peer.identity, Identity::Link(_)) && envelope.priority.is_none() {
-            envelope.priority = tunnelled(&octets);
+            let ceiling = self.config.highest_precedence(&peer.identity);
+            envelope.priority = tunnelled(&octets).map(|asked| match ceiling {
+                Precedence::Override => asked,
+                ceiling => asked.min(ceiling.mt_priority()),
+            });
         }
         let id = MessageId::new(self.clock.fresh_id());
         match Received::new(

@@ -2,37 +2,38 @@
 //!
 //! Duty: listens, shakes hands, learns who the peer is, and hands each message to the [`Line`].
 //! Promises: the reply after the final dot is what the line answered; a peer that has not shown a
-//! certificate of ours hands nothing in; slow peers are bounded by timers, many by permits.
-//! Standards: RFC 5321, RFC 3207, RFC 8314, RFC 2033, the PROXY protocol.
+//! certificate of ours, or logged in, hands nothing in; slow peers are bounded by timers, many by
+//! places (`slots`).
+//! Standards: RFC 5321, RFC 3207, RFC 8314, RFC 2033, RFC 4954, the PROXY protocol, XCLIENT.
 
 mod answer;
 mod connection;
+mod login;
+mod pace;
+mod slots;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 pub use answer::Answer;
 
 use crate::clock::Clock;
-use crate::config::{InForce, Listener};
+use crate::config::{Config, InForce, ListenTls, Listener};
 use crate::decision::Refusal;
 use crate::message::MessageId;
-use crate::message::envelope::Peer;
+use crate::message::envelope::{Identity, Peer};
 use crate::message::received::Received;
+use crate::smtp::Reply;
 use crate::tls;
+use slots::{Admission, Counted, Slots};
 
-/// The most connections of one listener at one time.
-const CONNECTIONS: usize = 500;
-/// How long a peer may be silent.
-const IDLE: Duration = Duration::from_secs(60);
-/// How long a peer may be silent when nine tenths of the connections are taken.
-const IDLE_WHEN_CROWDED: Duration = Duration::from_secs(10);
+/// How long a peer that is turned away may take to read why.
+const REFUSE: Duration = Duration::from_secs(1);
 
 /// What takes a received message through the steps.
 pub trait Line: Send + Sync + 'static {
@@ -60,12 +61,9 @@ pub async fn serve<L: Line>(
     socket: TcpListener,
 ) -> Result<(), tls::TlsError> {
     let mut tls = tls::Server::new(in_force)?;
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Slots::new(&listener, clock.clone());
     let listener = Arc::new(listener);
     loop {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-            return Ok(());
-        };
         let (stream, address) = match socket.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -81,6 +79,22 @@ pub async fn serve<L: Line>(
                 continue;
             }
         };
+        let is_proxy = listener.proxies.contains(&address.ip());
+        let counted = match is_proxy || listener.xclient.contains(&address.ip()) {
+            true => Counted::Later,
+            false => Counted::Now,
+        };
+        let place = match slots.admit(address.ip(), counted) {
+            Admission::Place(place) => place,
+            Admission::Full => {
+                turn_away(&config, &listener, stream, "all connections are taken");
+                continue;
+            }
+            Admission::TooMany => {
+                turn_away(&config, &listener, stream, "you have connections enough");
+                continue;
+            }
+        };
         let connection = connection::Connection {
             config,
             clock: clock.clone(),
@@ -88,17 +102,30 @@ pub async fn serve<L: Line>(
             listener: Arc::clone(&listener),
             acceptor,
             address: address.ip(),
-            idle: match connections.available_permits() < CONNECTIONS / 10 {
-                true => IDLE_WHEN_CROWDED,
-                false => IDLE,
-            },
-            cannot_tell: AtomicBool::new(false),
+            place,
+            certified: Identity::Nobody,
+            binding: None,
+            login: None,
+            cannot_tell: false,
         };
         tokio::spawn(async move {
             if let Err(error) = connection.run(stream).await {
                 tracing::debug!(%address, %error, "a connection ended early");
             }
-            drop(permit);
         });
+    }
+}
+
+// RFC 5321 §3.8: 421 in place of the greeting; where TLS begins at once, there is nothing to say
+fn turn_away(config: &Config, listener: &Listener, mut stream: TcpStream, why: &'static str) {
+    tracing::debug!(listener = %listener.name, why, "a connection was turned away");
+    if listener.tls == ListenTls::Implicit {
+        return;
+    }
+    let text = format!("{} {why}; try again later", config.name);
+    let octets = Reply::new(421, (4, 3, 2), &text).to_bytes();
+    // It fits into the socket's buffer: nothing waits for who does not read.
+    if stream.try_write(&octets).is_ok() {
+        tokio::spawn(async move { tokio::time::timeout(REFUSE, stream.shutdown()).await });
     }
 }

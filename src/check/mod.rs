@@ -162,6 +162,7 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
         },
     };
     let urgency = Urgency::of(&said, &opened.received().envelope().recipients);
+    let urgency = allowed(config, &opened, urgency, &mut grounds)?;
     Ok(Cleared {
         opened,
         origin,
@@ -172,4 +173,34 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
         routes,
         grounds,
     })
+}
+
+// RFC 6710 §4.1: nobody is more urgent here than the configuration lets the peer be
+/// How urgent the message may be, if it may be so large.
+fn allowed(
+    config: &Config,
+    opened: &Opened,
+    urgency: Urgency,
+    grounds: &mut Vec<Ground>,
+) -> Result<Urgency, Refusal> {
+    let received = opened.received();
+    let asked = urgency.highest();
+    let highest = config.highest_precedence(&received.peer().identity);
+    if asked > highest {
+        let text = format!("{asked} is lowered to {highest}, the highest of this peer");
+        grounds.push(Ground::new("precedence.lowered", text));
+    }
+    let urgency = urgency.at_most(highest);
+    let limit = config.size_limit_at(urgency.highest());
+    let size = u64::try_from(received.bytes().len()).unwrap_or(u64::MAX);
+    match size <= limit {
+        true => Ok(urgency),
+        false => Err(Refusal::because(
+            Reason::TooLargeForPrecedence,
+            format!(
+                "{size} octets at {}, which may have {limit}",
+                urgency.highest()
+            ),
+        )),
+    }
 }

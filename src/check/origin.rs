@@ -133,7 +133,17 @@ pub(super) fn originator(
     }
     match origin {
         Origin::Link(link) => domain_signed(link, facts, &originator)?,
-        Origin::Subject(peer) => submitted(config, peer, facts, &originator, military)?,
+        Origin::Subject(peer) => {
+            let with_password = opened.received().peer().is_known_by_password();
+            if with_password && *peer != originator {
+                return Err(Refusal::because(
+                    Reason::OriginatorMismatch,
+                    format!("{peer}, known by a password alone, hands in for {originator}"),
+                )
+                .into());
+            }
+            submitted(config, peer, facts, &originator, military)?;
+        }
     }
     Ok(originator)
 }

@@ -90,6 +90,14 @@ impl Urgency {
         self.recipients.get(recipient).copied().unwrap_or_default()
     }
 
+    /// The same, and nobody above `highest`.
+    pub(super) fn at_most(mut self, highest: Precedence) -> Self {
+        for precedence in self.recipients.values_mut() {
+            *precedence = highest.min(*precedence);
+        }
+        self
+    }
+
     /// That of the most urgent one.
     pub fn highest(&self) -> Precedence {
         self.recipients.values().copied().max().unwrap_or_default()
@@ -257,6 +265,13 @@ mod tests {
         };
         let all = ["a", "b", "c"].map(address);
         let [a, b, c] = all.clone();
+        assert_eq!(
+            urgency.clone().at_most(Priority).apart(&all),
+            [
+                (Priority, vec![b.clone()]),
+                (Routine, vec![a.clone(), c.clone()])
+            ]
+        );
         assert_eq!(
             urgency.apart(&all),
             [(Flash, vec![b]), (Routine, vec![a, c])]

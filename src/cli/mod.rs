@@ -21,6 +21,7 @@ mod messages;
 mod officer;
 mod onion;
 mod opened;
+mod password;
 mod policy;
 mod print;
 mod queue;
@@ -93,6 +94,8 @@ enum Command {
     Label(label::Command),
     /// Take a message out of its layers
     Open(opened::Open),
+    /// Say who may log in with a password
+    Password(password::Password),
     /// Examine label policies (SPIF): lint, explain, diff, test
     Policy(policy::Command),
     /// See, hold, resume, retry, redirect or remove what waits for its next hop
@@ -143,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Key(key) => key::run(key),
         Command::Label(label) => label::run(label),
         Command::Open(open) => opened::run(open),
+        Command::Password(password) => password::run(password),
         Command::Policy(policy) => policy::run(policy),
         Command::Queue(queue) => block_on(queue::run(queue)),
         Command::Receipt(receipt) => receipts::run(receipt),

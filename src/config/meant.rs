@@ -1,14 +1,14 @@
 //! What the file means: typed values, every file read, every name resolved.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::listeners::Listener;
 use super::{
-    DomainCertificate, KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, SignedBy,
-    SioLabelRule, TlsNeed,
+    DomainCertificate, KeyTransport, LinkProtocol, Recipients, SignedBy, SioLabelRule, TlsNeed,
 };
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
@@ -19,8 +19,10 @@ use crate::label::marked::Markings;
 use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Policy};
 use crate::message::Precedence;
 use crate::message::address::Address;
+use crate::message::envelope::Identity as Peer;
 use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
+use crate::smtp::sasl::Passwords;
 use crate::store::{self, Assurance, StoreKey};
 
 /// A configuration that holds together.
@@ -38,6 +40,8 @@ pub struct Config {
     pub postmaster: Address,
     /// The largest message, in octets.
     pub size_limit: u64,
+    /// The largest message at a precedence, in octets, where it is less than that.
+    pub size_limits: BTreeMap<Precedence, u64>,
     /// The folder of the store.
     pub store: PathBuf,
     /// The key that seals the store.
@@ -50,6 +54,8 @@ pub struct Config {
     pub keys: Arc<Keys>,
     /// Who vouches for this domain's own people.
     pub trust: Arc<TrustStore>,
+    /// What is kept of the passwords of this domain's people.
+    pub passwords: Option<Arc<Passwords>>,
     /// The anchors of this domain and of all links, for the TLS handshake.
     pub tls_anchors: Vec<Certificate>,
     /// Where it listens.
@@ -91,6 +97,28 @@ impl Config {
             .iter()
             .next()
             .expect("a resolved configuration names a policy")
+    }
+
+    /// The largest message at a precedence, in octets.
+    pub fn size_limit_at(&self, precedence: Precedence) -> u64 {
+        let limit = self.size_limits.get(&precedence).copied();
+        limit.unwrap_or(u64::MAX).min(self.size_limit)
+    }
+
+    /// The most urgent precedence that this peer may ask for.
+    pub fn highest_precedence(&self, peer: &Peer) -> Precedence {
+        let highest = match peer {
+            Peer::Link(name) => {
+                let link = self.links.iter().find(|link| link.name == *name);
+                link.map(|link| link.arrival.highest_precedence)
+            }
+            Peer::Nobody => None,
+            Peer::Subject(address) => {
+                let subject = self.subjects.get(address);
+                subject.map(|subject| subject.highest_precedence)
+            }
+        };
+        highest.unwrap_or(Precedence::Deferred)
     }
 
     /// Where and how its store lies.
@@ -146,21 +174,6 @@ pub struct Keys {
     pub tls: Identity,
 }
 
-/// One listening socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Its name in Received, log and audit.
-    pub name: String,
-    /// Address and port.
-    pub address: SocketAddr,
-    /// Who speaks to it.
-    pub role: ListenRole,
-    /// How TLS begins.
-    pub tls: ListenTls,
-    /// Load balancers that say for whom they speak.
-    pub proxies: Vec<IpAddr>,
-}
-
 /// A mailbox or role.
 #[derive(Clone)]
 pub struct Subject {
@@ -170,6 +183,8 @@ pub struct Subject {
     pub clearance: Clearance,
     /// What it may do beside sending.
     pub roles: Vec<String>,
+    /// The most urgent precedence that it may ask for.
+    pub highest_precedence: Precedence,
     /// The certificate to encrypt for.
     pub certificate: Option<Certificate>,
 }
@@ -246,6 +261,8 @@ pub struct Arrival {
     pub header_protection: Vec<Dialect>,
     /// Which RSA key transport is read.
     pub key_transport: KeyTransport,
+    /// The most urgent precedence that it may ask for.
+    pub highest_precedence: Precedence,
 }
 
 /// The classifications, of the domain's own policy, for which the origin owes a release.

@@ -7,6 +7,7 @@
 
 mod directory;
 mod in_force;
+mod listeners;
 mod meant;
 mod policies;
 mod resolve;
@@ -22,15 +23,16 @@ use std::path::{Path, PathBuf};
 use crate::clock::{Clock, Timestamp};
 use crate::label::Policies;
 pub use in_force::InForce;
+pub use listeners::{ListenRole, ListenTls, Listener};
 pub use meant::{
-    Arrival, Config, Keys, Link, Listener, Provenance, ReleaseOwed, ReleaseRule, Scope,
-    SealProfile, SignerRule, Subject,
+    Arrival, Config, Keys, Link, Provenance, ReleaseOwed, ReleaseRule, Scope, SealProfile,
+    SignerRule, Subject,
 };
 
 pub use units::{ByteSize, Life};
 pub use written::{
-    DomainCertificate, KeyTransport, LinkProtocol, ListenRole, ListenTls, Recipients, Revocation,
-    SealKind, SignedBy, SioLabelRule, TlsNeed,
+    DomainCertificate, KeyTransport, LinkProtocol, Recipients, Revocation, SealKind, SignedBy,
+    SioLabelRule, TlsNeed,
 };
 
 /// Reads and checks the configuration in `file`, as it is now. Paths in it are relative to its folder.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::meant::{Arrival, Config, Keys, Link, Listener, ReleaseOwed, SealProfile, Subject};
+use super::meant::{Arrival, Config, Keys, Link, ReleaseOwed, SealProfile, Subject};
 use super::written::{self, Written};
 use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
 use crate::clock::Timestamp;
@@ -116,6 +116,7 @@ pub(super) fn resolve(
         .iter()
         .map(|key| at.identity("keys.decrypt", key))
         .collect::<Result<_, _>>()?;
+    let passwords = at.passwords(written.trust.passwords.as_ref())?;
     Ok(Config {
         file: file.to_owned(),
         number: super::policies::number(&provenance, &directory.digest, &subjects, &links),
@@ -123,6 +124,12 @@ pub(super) fn resolve(
         domains: lower(&written.switch.domains),
         postmaster: at.address("switch.postmaster", &written.switch.postmaster)?,
         size_limit: written.switch.size_limit.0,
+        size_limits: written
+            .switch
+            .size_limits
+            .iter()
+            .map(|(precedence, limit)| (*precedence, limit.0))
+            .collect(),
         store: at.path(written.store.directory.get_ref()),
         store_key: at.store_key(&written.store)?,
         assurance: match written.store.assurance {
@@ -149,14 +156,9 @@ pub(super) fn resolve(
         listeners: written
             .listen
             .iter()
-            .map(|listen| Listener {
-                name: listen.name.clone(),
-                address: listen.address,
-                role: listen.role,
-                tls: listen.tls,
-                proxies: listen.proxies.clone(),
-            })
-            .collect(),
+            .map(|listen| at.listener(listen, passwords.as_ref()))
+            .collect::<Result<_, _>>()?,
+        passwords,
         markings: Markings::of(policy),
         policies: Arc::clone(&policies),
         provenance,
@@ -360,6 +362,7 @@ impl Place<'_> {
             address: self.address("subject.address", &subject.address)?,
             clearance: self.clearance("subject.clearance", &subject.clearance, policies)?,
             roles: subject.roles.clone(),
+            highest_precedence: subject.highest_precedence.unwrap_or(Precedence::Override),
             certificate: subject
                 .certificate
                 .as_ref()
@@ -453,6 +456,10 @@ impl Place<'_> {
                 release: ReleaseOwed(release),
                 header_protection: link.arrives.header_protection.clone(),
                 key_transport: link.arrives.key_transport,
+                highest_precedence: link
+                    .arrives
+                    .highest_precedence
+                    .unwrap_or(Precedence::Override),
             },
         })
     }

@@ -2,13 +2,14 @@
 //!
 //! Each default stands beside the field that it fills. Unknown keys are errors.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::directory::Directory;
+use super::listeners::Listen;
 use super::units::{ByteSize, Life, Stale, SuiteName};
 use crate::crypto::algorithm::RsaPadding;
 use crate::message::Precedence;
@@ -23,7 +24,7 @@ pub(super) struct Written {
     pub store: Store,
     pub keys: Keys,
     pub trust: Trust,
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Spanned<Listen>>,
     #[serde(default)]
     pub policies: Policies,
     pub policy: Vec<Policy>,
@@ -58,6 +59,9 @@ pub(super) struct Switch {
     /// The largest message that is taken.
     #[serde(default = "fifty_mebibytes")]
     pub size_limit: ByteSize,
+    /// The largest message at a precedence, where it is less than that.
+    #[serde(default)]
+    pub size_limits: Vec<(Precedence, ByteSize)>,
 }
 
 fn fifty_mebibytes() -> ByteSize {
@@ -125,6 +129,8 @@ pub(super) struct Trust {
     pub stale: Option<Stale>,
     /// The floor under algorithms and keys; without it, `modern`.
     pub suite: Option<SuiteName>,
+    /// A file of passwords, made by `ravelin password set`.
+    pub passwords: Option<Spanned<PathBuf>>,
 }
 
 /// What is asked of revocation lists.
@@ -136,44 +142,6 @@ pub enum Revocation {
     /// Every certificate needs a fresh list of its issuer.
     #[default]
     Required,
-}
-
-/// `[[listen]]`: where it listens, and to whom.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Listen {
-    pub name: String,
-    pub address: SocketAddr,
-    pub role: ListenRole,
-    #[serde(default)]
-    pub tls: ListenTls,
-    /// Load balancers that say with the PROXY protocol for whom they speak. From them nothing else
-    /// is taken; from anybody else it is not understood.
-    #[serde(default)]
-    pub proxies: Vec<IpAddr>,
-}
-
-/// How TLS begins on a listener. Without TLS nobody hands anything in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ListenTls {
-    /// With the connection (RFC 8314).
-    Implicit,
-    /// With STARTTLS.
-    #[default]
-    Starttls,
-}
-
-/// Who speaks to a listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ListenRole {
-    /// Other switches, with LMTP: a reply for each recipient.
-    Lmtp,
-    /// Other switches, each named by a link.
-    Relay,
-    /// The domain's own people.
-    Submission,
 }
 
 /// `[[policy]]`: a label policy; the first one is the domain's own.
@@ -255,6 +223,8 @@ pub(super) struct Subject {
     pub roles: Vec<String>,
     /// The certificate to encrypt for.
     pub certificate: Option<Spanned<PathBuf>>,
+    /// The most urgent precedence that the subject may ask for; without it, any.
+    pub highest_precedence: Option<Precedence>,
 }
 
 /// `[[link]]`: the way to a next hop, and what may go and come there.
@@ -418,6 +388,8 @@ pub(super) struct Arrives {
     /// Which RSA key transport is read.
     #[serde(default)]
     pub key_transport: KeyTransport,
+    /// The most urgent precedence that a message over the link may ask for; without it, any.
+    pub highest_precedence: Option<Precedence>,
 }
 
 /// Which RSA key transport is read from a link.
@@ -438,6 +410,7 @@ impl Default for Arrives {
             release_owed: None,
             header_protection: all_dialects(),
             key_transport: KeyTransport::default(),
+            highest_precedence: None,
         }
     }
 }

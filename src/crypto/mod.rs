@@ -7,6 +7,7 @@
 //!   a subject).
 //! - Structures: `ber` (bounded reader, DER writer), [`cms`] (layers, opened and made), [`ess`]
 //!   (attributes of RFC 2634 and RFC 5035).
+//! - [`scram`]: what is kept of passwords, and the proof.
 //! - [`lab`]: a small authority for demonstrations and tests.
 #![cfg_attr(
     not(test),
@@ -43,6 +44,7 @@ pub mod request;
 pub mod revocation;
 mod signed;
 pub mod rust_crypto;
+pub mod scram;
 mod tlv;
 pub mod token;
 pub mod trust;

@@ -59,6 +59,13 @@ pub struct Peer {
     pub identity: Identity,
 }
 
+impl Peer {
+    /// Whether it is a subject by a password alone: no certificate said so.
+    pub fn is_known_by_password(&self) -> bool {
+        matches!(self.identity, Identity::Subject(_)) && self.certificate.is_none()
+    }
+}
+
 /// Whether a connection is protected by TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protection {

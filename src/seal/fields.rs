@@ -19,13 +19,20 @@ pub(super) const AUTHORIZING_USERS: &str = "MMHS-Authorizing-Users";
 /// section 3.5.
 pub(super) fn trace(config: &Config, at: Timestamp, received: &Received) -> String {
     // RFC 3848; RFC 6531 §3.7.3
-    let utf8 = received.envelope().service.smtputf8;
-    let with = match (received.peer().protection, utf8) {
-        (Protection::Clear, Asked::No) => "ESMTP",
-        (Protection::Tls, Asked::No) => "ESMTPS",
-        (Protection::Clear, Asked::Yes) => "UTF8SMTP",
-        (Protection::Tls, Asked::Yes) => "UTF8SMTPS",
+    let peer = received.peer();
+    let protocol = match received.envelope().service.smtputf8 {
+        Asked::No => "ESMTP",
+        Asked::Yes => "UTF8SMTP",
     };
+    let tls = match peer.protection {
+        Protection::Clear => "",
+        Protection::Tls => "S",
+    };
+    let login = match peer.is_known_by_password() {
+        true => "A",
+        false => "",
+    };
+    let with = format!("{protocol}{tls}{login}");
     let priority = received
         .envelope()
         .priority

@@ -10,8 +10,11 @@ use super::line::is_clean;
 use crate::message::address::{Address, ReversePath};
 use crate::message::service::RecipientService;
 
+mod client;
 mod parameters;
 
+pub use client::Client;
+pub(super) use client::OFFERED;
 pub use parameters::{By, Hold, MailParameters};
 
 /// One command.
@@ -43,6 +46,8 @@ pub enum Command {
     StartTls,
     /// `VRFY text`
     Vrfy,
+    /// `XCLIENT attributes`
+    XClient(Client),
 }
 
 /// Whether more of the message follows a chunk.
@@ -97,6 +102,7 @@ impl Command {
             "AUTH" => auth(rest.unwrap_or_default()),
             "BDAT" => bdat(rest.unwrap_or_default()),
             "LHLO" => client_name(rest).map(Self::Lhlo),
+            "XCLIENT" => client::read(rest.unwrap_or_default()).map(Self::XClient),
             "EXPN" | "HELP" | "ETRN" | "TURN" => {
                 Err(Reply::new(502, (5, 5, 1), "this command is not offered"))
             }

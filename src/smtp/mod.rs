@@ -20,6 +20,7 @@ pub mod dialogue;
 pub mod line;
 pub mod proxy;
 pub mod reply;
+pub mod sasl;
 pub mod session;
 
 pub use reply::Reply;

@@ -10,7 +10,7 @@
 //! the files of its folder those of each extension.
 
 use super::Reply;
-use super::command::{Command, MailParameters, Recipient};
+use super::command::{Client, Command};
 use super::line::{Data, LineFault, Lines};
 use super::reply::Class;
 use crate::clock::Timestamp;
@@ -23,8 +23,10 @@ mod login;
 mod offers;
 mod order;
 mod settings;
+mod transaction;
 
 use content::Arriving;
+pub use login::Binding;
 use login::Login;
 use order::{Verb, Verdict};
 pub use settings::{
@@ -53,6 +55,8 @@ pub enum Step {
 /// What the session cannot know itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// For whom does the proxy speak that connects here?
+    Client(Client),
     /// Who is the client, that begins to log in so?
     Login(Mechanism, Option<Vec<u8>>),
     /// May this be a recipient?
@@ -95,6 +99,7 @@ enum State {
 /// What an answer is waited for.
 #[derive(Debug)]
 enum Waiting {
+    Client,
     Login,
     Mail,
     Recipient(Address, RecipientService),
@@ -117,6 +122,8 @@ pub struct Session {
     /// The most urgent MT-PRIORITY that this client may ask for.
     priority_ceiling: Option<i8>,
     login: Login,
+    /// Whether the connection has something to bind a login to.
+    binding: Binding,
     failed_logins: u32,
     now: Timestamp,
     envelope: Option<Envelope>,
@@ -158,6 +165,7 @@ impl Session {
             identity: Identity::Nobody,
             priority_ceiling: None,
             login: Login::Not,
+            binding: Binding::None,
             failed_logins: 0,
             now: Timestamp::UNIX_EPOCH,
             envelope: None,
@@ -184,16 +192,23 @@ impl Session {
         if matches!(self.state, State::Silent) {
             self.state = State::Greeted;
             if self.input.is_empty() {
-                let protocol = match self.settings.language {
-                    Language::Lmtp => "LMTP",
-                    Language::Smtp => "ESMTP",
-                };
-                let text = format!("{} {protocol} Ravelin", self.settings.hostname);
-                self.reply(&Reply::plain(220, &text));
+                self.reply(&self.welcome());
             } else {
                 self.out_of_turn();
             }
         }
+    }
+
+    /// The greeting.
+    pub fn welcome(&self) -> Reply {
+        let protocol = match self.settings.language {
+            Language::Lmtp => "LMTP",
+            Language::Smtp => "ESMTP",
+        };
+        Reply::plain(
+            220,
+            &format!("{} {protocol} Ravelin", self.settings.hostname),
+        )
     }
 
     /// Takes in what the connection gave.
@@ -277,7 +292,8 @@ impl Session {
                 }
                 State::Ready
             }
-            (Waiting::Login, _) => State::Ready,
+            (Waiting::Login, _) | (Waiting::Client, false) => State::Ready,
+            (Waiting::Client, true) => self.begin_again(),
         };
         match is_message {
             true => self.reply_to_message(&reply),
@@ -300,7 +316,9 @@ impl Session {
         self.pending = None;
         self.hello = None;
         self.forget();
-        self.login = Login::Not;
+        if self.login == Login::Done {
+            self.login = Login::Not;
+        }
         self.protection = Protection::Tls;
         self.certificate = certificate;
         self.identity = identity;
@@ -335,6 +353,19 @@ impl Session {
     /// Who the client is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The MT-PRIORITY of the MAIL that is being asked about; ROUTINE where it says nothing.
+    pub fn priority_asked(&self) -> Option<i8> {
+        match &self.state {
+            State::Waiting(Waiting::Sender(envelope)) => envelope.priority,
+            _ => None,
+        }
+    }
+
+    /// Whether content is arriving, and no commands.
+    pub fn is_receiving(&self) -> bool {
+        matches!(self.state, State::Data(_) | State::Chunk(_))
     }
 
     /// The settings it was made with.
@@ -413,6 +444,7 @@ impl Session {
                 self.close();
             }
             Command::StartTls => self.start_tls(),
+            Command::XClient(client) => self.speaks_for(client),
         }
     }
 
@@ -435,48 +467,6 @@ impl Session {
         self.reply(&Reply::plain(250, &text));
     }
 
-    fn mail(&mut self, from: ReversePath, parameters: MailParameters) {
-        if let Some(reply) = self.protection_wanting() {
-            return self.refuse(&reply);
-        }
-        if self.messages >= self.settings.messages_limit {
-            let text = "enough messages on this connection: open another";
-            self.reply(&Reply::new(421, (4, 3, 2), text));
-            return self.close();
-        }
-        match self.transaction(from, parameters) {
-            Ok(envelope) => self.ask(
-                Question::Sender(envelope.from.clone()),
-                Waiting::Sender(Box::new(envelope)),
-            ),
-            Err(reply) => self.refuse(&reply),
-        }
-    }
-
-    fn rcpt(&mut self, recipient: Recipient, service: RecipientService) {
-        let address = match recipient {
-            Recipient::Mailbox(address) => Ok(address),
-            Recipient::Postmaster => {
-                Address::parse(&format!("postmaster@{}", self.settings.hostname))
-            }
-        };
-        let Ok(address) = address else {
-            return self.refuse(&Reply::new(550, (5, 1, 1), "no postmaster here"));
-        };
-        if let Some(reply) = self.recipient_wanting(&address, &service) {
-            return self.refuse(&reply);
-        }
-        let count = self.envelope.as_ref().map_or(0, |e| e.recipients.len());
-        if count >= self.settings.recipients_limit {
-            // RFC 5321 §4.5.3.1.10: not an error, the client sends the rest later
-            return self.reply(&Reply::new(452, (4, 5, 3), "too many recipients"));
-        }
-        self.ask(
-            Question::Recipient(address.clone()),
-            Waiting::Recipient(address, service),
-        );
-    }
-
     fn start_tls(&mut self) {
         if !self.is_starttls_offered() {
             return self.refuse(&Reply::new(502, (5, 5, 1), "STARTTLS is not offered"));
@@ -491,67 +481,10 @@ impl Session {
         self.state = State::Waiting(waiting);
     }
 
-    /// Each recipient once: two RCPTs for one mailbox are one delivery.
-    fn add_recipient(&mut self, address: Address, service: RecipientService) {
-        self.taken = self.taken.saturating_add(1);
-        if let Some(envelope) = &mut self.envelope
-            && !envelope.recipients.contains(&address)
-        {
-            if service != RecipientService::default() {
-                envelope.service.recipients.insert(address.clone(), service);
-            }
-            envelope.recipients.push(address);
-        }
-    }
-
-    /// Drops the transaction.
-    fn forget(&mut self) {
-        self.envelope = None;
-        self.chunks = Vec::new();
-        self.taken = 0;
-    }
-
-    fn state_of_envelope(&self) -> State {
-        match &self.envelope {
-            None => State::Ready,
-            Some(envelope) if envelope.recipients.is_empty() => State::Sender,
-            Some(_) => State::Recipients,
-        }
-    }
-
-    // RFC 3207 §4
-    fn protection_wanting(&self) -> Option<Reply> {
-        let is_clear = self.protection == Protection::Clear;
-        if is_clear && self.settings.require_tls == RequireTls::Yes {
-            return Some(Reply::new(530, (5, 7, 0), "say STARTTLS first"));
-        }
-        let (known, text) = match self.settings.client_certificate {
-            ClientCertificate::Asked => return None,
-            ClientCertificate::OrLogin => (
-                self.is_logged_in() || self.certificate.is_some(),
-                "log in first, or show a client certificate that this switch trusts",
-            ),
-            ClientCertificate::Required => (
-                self.certificate.is_some(),
-                "a client certificate that this switch trusts is needed",
-            ),
-        };
-        (!known).then(|| Reply::new(530, (5, 7, 0), text))
-    }
-
     fn is_pipelining_offered(&self) -> bool {
         self.hello
             .as_ref()
             .is_some_and(|hello| hello.form != Form::Helo)
-    }
-
-    fn too_large(&self) -> Reply {
-        let limit = self.settings.size_limit;
-        Reply::new(
-            552,
-            (5, 3, 4),
-            &format!("a message may have {limit} octets"),
-        )
     }
 
     fn out_of_turn(&mut self) {

@@ -2,6 +2,7 @@
 //!
 //! - `process`: the real binary, `ravelin serve`, started and killed.
 //! - `source`: people's mail programs: many messages over one connection.
+//! - `wire`: a client that says what it is told to.
 //! - `sink`: the far nation's switch, as far as ours sees it: takes everything over SMTP and TLS.
 
 #![allow(dead_code, reason = "each user takes a part")]
@@ -9,6 +10,33 @@
 pub mod process;
 pub mod sink;
 pub mod source;
+pub mod wire;
+
+use std::path::Path;
+
+use ravelin::cli::demo::World;
+use ravelin::clock::Clock;
+use ravelin::crypto::certificate::Certificate;
+
+/// The two nations; in ALDER's configuration each text follows its mark, and `rest` ends it.
+pub async fn world(dir: &Path, after: &[(&str, &str)], rest: &str) -> World {
+    let mut world = World::found(dir, Clock::system(), "").await.unwrap();
+    let file = dir.join("config/alder.toml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for (mark, more) in after {
+        assert!(text.contains(mark), "{mark} in {text}");
+        text = text.replacen(mark, &format!("{mark}{more}"), 1);
+    }
+    std::fs::write(&file, text + rest).unwrap();
+    world.alder_config = ravelin::config::load(&file).unwrap();
+    world
+}
+
+/// The authority of ALDER.
+pub fn anchor(dir: &Path) -> Certificate {
+    let file = std::fs::read(dir.join("pki/alder/ca.pem")).unwrap();
+    Certificate::from_pem_many(&file).unwrap().remove(0)
+}
 
 /// The value of a header field that stands in one line.
 pub fn header(message: &[u8], name: &str) -> Option<String> {

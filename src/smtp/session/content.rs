@@ -31,7 +31,7 @@ impl Session {
             // RFC 3030 §3
             return self.refuse(&Reply::new(503, (5, 5, 1), "BINARYMIME comes by BDAT"));
         }
-        let size = usize::try_from(self.settings.size_limit).unwrap_or(usize::MAX);
+        let size = usize::try_from(self.size_limit()).unwrap_or(usize::MAX);
         let lines = self.settings.line_limit;
         let declared = self.envelope.as_ref().and_then(|e| e.declared_size);
         self.state = State::Data(Data::new(size, lines, declared));
@@ -55,11 +55,11 @@ impl Session {
             .saturating_add(1 << 20);
         let refused = match verdict {
             Verdict::Wrong(reply) => Some(reply),
-            Verdict::Go if total > self.settings.size_limit => Some(self.too_large()),
+            Verdict::Go if total > self.size_limit() => Some(self.too_large(self.size_limit())),
             Verdict::Go => None,
         };
         if size > patience {
-            self.reply(&self.too_large());
+            self.reply(&self.too_large(self.settings.size_limit));
             return self.close();
         }
         if refused.is_none() && self.chunks.is_empty() {
@@ -95,7 +95,7 @@ impl Session {
                 match progress {
                     Progress::More => {}
                     Progress::Hopeless => {
-                        self.reply(&self.too_large());
+                        self.reply(&self.too_large(self.size_limit()));
                         self.close();
                     }
                     Progress::Ended => {
@@ -184,6 +184,7 @@ impl Session {
     }
 
     fn faulty(&mut self, fault: DataFault) {
+        let limit = self.size_limit();
         self.envelope = None;
         match fault {
             DataFault::Line(problem) => {
@@ -197,7 +198,7 @@ impl Session {
                 let text = format!("a line is longer than {limit} octets");
                 self.reply_to_message(&Reply::new(550, (5, 6, 0), &text));
             }
-            DataFault::TooLarge => self.reply_to_message(&self.too_large()),
+            DataFault::TooLarge => self.reply_to_message(&self.too_large(limit)),
         }
     }
 

@@ -9,22 +9,53 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::Reply;
-use super::{Mechanism, More, Question, Session, State, Waiting};
+use super::super::command::Client;
+use super::{Extension, Mechanism, More, Question, Session, State, Waiting};
 use crate::message::envelope::{Identity, Protection};
 
 /// After so many failed logins the connection closes.
 const FAILURES: u32 = 3;
 
 impl Session {
-    /// The mechanisms that are offered now: none without TLS, none after a login.
+    /// The mechanisms that are offered now: none without TLS, none after a login, none to a proxy.
     pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
-        let open = self.protection == Protection::Tls && !self.is_logged_in();
+        let open = self.protection == Protection::Tls && self.login == Login::Not;
         let shown = self.certificate.is_some();
-        self.settings
-            .mechanisms
-            .iter()
-            .copied()
-            .filter(move |mechanism| open && (shown || *mechanism != Mechanism::External))
+        let bound = self.binding == Binding::Exporter;
+        let fits = move |mechanism: &Mechanism| match mechanism {
+            Mechanism::External => shown,
+            Mechanism::ScramSha256Plus => bound,
+            Mechanism::Plain | Mechanism::ScramSha256 => true,
+        };
+        let listed = self.settings.mechanisms.iter().copied();
+        listed.filter(move |mechanism| open && fits(mechanism))
+    }
+
+    /// Says what the connection has to bind a login to; after [`Session::secured`].
+    pub fn can_bind(&mut self, binding: Binding) {
+        self.binding = binding;
+    }
+
+    // The XCLIENT extension: https://www.postfix.org/XCLIENT_README.html
+    /// XCLIENT: a listed proxy says for whom it speaks. Never beside a login: the one who logs in
+    /// and the one who is spoken for would be taken for each other.
+    pub(super) fn speaks_for(&mut self, client: Client) {
+        if !self.settings.extensions.contains(&Extension::XClient) {
+            return self.refuse(&Reply::new(550, (5, 7, 1), "you speak for nobody here"));
+        }
+        if self.is_logged_in() {
+            let text = "XCLIENT and AUTH do not go together";
+            return self.refuse(&Reply::new(503, (5, 5, 1), text));
+        }
+        self.ask(Question::Client(client), Waiting::Client);
+    }
+
+    /// The session begins again, for the client that a proxy named.
+    pub(super) fn begin_again(&mut self) -> State {
+        self.hello = None;
+        self.forget();
+        self.login = Login::Never;
+        State::Greeted
     }
 
     /// Whether AUTH said who the client is.
@@ -109,7 +140,18 @@ impl Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Login {
     Done,
+    /// A proxy spoke for somebody.
+    Never,
     Not,
+}
+
+/// What a connection has to bind a login to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// RFC 9266: TLS 1.3.
+    Exporter,
+    /// Nothing.
+    None,
 }
 
 fn not_base64() -> Reply {

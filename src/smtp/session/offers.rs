@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::super::Reply;
-use super::super::command::{Hold, MailParameters};
+use super::super::command::{Hold, MailParameters, OFFERED};
 use super::super::reply::Class;
 use super::{Extension, Form, PriorityOffer, Session, StartTls};
 use crate::clock::Timestamp;
@@ -62,13 +62,19 @@ impl Session {
             ),
             Extension::RequireTls => "REQUIRETLS".to_owned(),
             Extension::SmtpUtf8 => "SMTPUTF8".to_owned(),
+            Extension::XClient => OFFERED.to_owned(),
         }
     }
 
     /// Whether an extension is offered now.
     pub(super) fn offers(&self, extension: Extension) -> bool {
         // RFC 8689 §2: only inside TLS
-        let may = extension != Extension::RequireTls || self.protection == Protection::Tls;
+        let may = match extension {
+            Extension::RequireTls => self.protection == Protection::Tls,
+            // Not beside a login, whichever came first.
+            Extension::XClient => !self.is_logged_in(),
+            _ => true,
+        };
         may && self.settings.extensions.contains(&extension)
     }
 
@@ -119,8 +125,9 @@ impl Session {
             return Err(not_offered());
         }
         // RFC 1870 §6.1
-        if p.size.is_some_and(|size| size > self.settings.size_limit) {
-            return Err(self.too_large());
+        let limit = self.size_limit_at(p.priority);
+        if p.size.is_some_and(|size| size > limit) {
+            return Err(self.too_large(limit));
         }
         // RFC 6531 §3.5
         if !p.smtputf8.is_yes() && from.address().is_some_and(|from| !from.is_ascii()) {

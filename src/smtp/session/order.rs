@@ -10,6 +10,7 @@
 //! RSET         stays      stays      Ready      Ready      Ready
 //! STARTTLS     503        Handshake  503        503        503       then Greeted
 //! AUTH         503        ask        503        503        503       then Ready
+//! XCLIENT      503        ask        503        503        503       then Greeted
 //! NOOP VRFY    stays      stays      stays      stays      stays
 //! QUIT         Closed     Closed     Closed     Closed     Closed
 //! ```
@@ -36,6 +37,7 @@ pub(super) enum Verb {
     Rcpt,
     Rset,
     StartTls,
+    XClient,
 }
 
 /// Whether a command may be obeyed now.
@@ -57,13 +59,14 @@ impl Verb {
             Command::Rcpt(..) => Self::Rcpt,
             Command::Rset => Self::Rset,
             Command::StartTls => Self::StartTls,
+            Command::XClient(_) => Self::XClient,
         }
     }
 
     // RFC 2920 §3.1; without PIPELINING every command waits for its reply
     pub(super) fn ends_group(self, is_pipelining_offered: bool) -> bool {
         match self {
-            Self::Auth | Self::Data | Self::Hello | Self::StartTls => true,
+            Self::Auth | Self::Data | Self::Hello | Self::StartTls | Self::XClient => true,
             Self::Mail | Self::Rcpt | Self::Rset | Self::Other => !is_pipelining_offered,
             // The octets of a chunk follow at once; what comes after QUIT is never read.
             Self::Bdat | Self::Quit => false,
@@ -77,8 +80,8 @@ pub(super) fn verdict(state: &State, verb: Verb) -> Verdict {
     match (verb, state) {
         (Verb::Hello | Verb::Rset | Verb::Other | Verb::Quit, _) => Verdict::Go,
         (_, State::Greeted) => wrong("say EHLO first"),
-        (Verb::Auth | Verb::Mail | Verb::StartTls, State::Ready) => Verdict::Go,
-        (Verb::Auth | Verb::Mail | Verb::StartTls, _) => {
+        (Verb::Auth | Verb::Mail | Verb::StartTls | Verb::XClient, State::Ready) => Verdict::Go,
+        (Verb::Auth | Verb::Mail | Verb::StartTls | Verb::XClient, _) => {
             wrong("not inside a transaction: say RSET first")
         }
         (Verb::Rcpt, State::Sender | State::Recipients) => Verdict::Go,

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::super::line::TEXT_LINE;
+use crate::message::Precedence;
 use crate::message::envelope::Protection;
 
 /// The settings of one session.
@@ -15,6 +18,8 @@ pub struct Settings {
     pub hostname: String,
     /// The largest message, in octets.
     pub size_limit: u64,
+    /// The largest message at a precedence that MT-PRIORITY asks for, where it is less than that.
+    pub size_limits: Vec<(Precedence, u64)>,
     /// The longest line of a message, in octets without CRLF.
     pub line_limit: usize,
     /// The most recipients of one message.
@@ -65,18 +70,23 @@ pub enum Extension {
     RequireTls,
     /// RFC 6531: addresses and header fields in UTF-8.
     SmtpUtf8,
+    /// Postfix's XCLIENT: the client is a proxy that may say for whom it speaks.
+    XClient,
 }
 
 /// How a client logs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
     /// RFC 4422 appendix A: by the client certificate.
     External,
     /// RFC 4616: name and password, inside TLS.
     Plain,
     /// RFC 7677: a proof of the password, without it.
+    #[serde(rename = "scram-sha-256")]
     ScramSha256,
     /// RFC 7677: the same, bound to this TLS connection.
+    #[serde(rename = "scram-sha-256-plus")]
     ScramSha256Plus,
 }
 
@@ -165,6 +175,7 @@ impl Default for Settings {
         Self {
             hostname: "localhost".into(),
             size_limit: 50 << 20,
+            size_limits: Vec::new(),
             line_limit: TEXT_LINE,
             recipients_limit: 1000,
             messages_limit: 1000,
