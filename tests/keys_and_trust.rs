@@ -347,3 +347,88 @@ fn trust_verify_tells_the_path_or_every_reason() {
         "{out}"
     );
 }
+
+#[test]
+fn trust_verify_obeys_a_trust_list() {
+    let room = Room::new();
+    let authority = pki(&room);
+    let request = Request::new("CN=Anna", Usage::Sign, now()).email("anna@alder.example");
+    let anna = authority.issue(request).unwrap().certificate().clone();
+    room.write("listed.pem", anna.to_pem());
+    let digits: String = anna
+        .fingerprint()
+        .iter()
+        .map(|o| format!("{o:02x}"))
+        .collect();
+    let head = "number = 1\ndate = \"2026-11-20T00:00:00Z\"\n";
+    let why = "reason = \"lost\"\ndate = \"2026-11-20T00:00:00Z\"\n";
+    let verify = "trust verify listed.pem --at 2026-11-21T08:30:00Z --purpose sign --anchor";
+    room.write(
+        "list.toml",
+        format!("{head}[[distrusted]]\nsha256 = \"{digits}\"\n{why}"),
+    );
+    assert_eq!(room.json(&format!("{verify} root.pem"), 0)["valid"], true);
+    let said = room.json(&format!("{verify} root.pem --trust-list list.toml"), 1);
+    let reason = &said["reasons"][0];
+    assert_eq!(reason["id"], "trust.distrusted");
+    assert!(reason["text"].as_str().unwrap().contains("lost"), "{said}");
+    // Trusted, under an anchor that did not issue it.
+    let other = Authority::new("Other", now()).unwrap();
+    room.write("other.pem", other.certificate().to_pem());
+    room.write(
+        "list.toml",
+        format!(
+            "{head}[[trusted]]\nsha256 = \"{digits}\"\npurposes = [\"sign\"]\naddresses = \
+             [\"anna@alder.example\"]\n{why}"
+        ),
+    );
+    room.json(&format!("{verify} other.pem"), 1);
+    let said = room.json(&format!("{verify} other.pem --trust-list list.toml"), 0);
+    assert_eq!(said["revocation"][0]["source"], "trust list 1");
+    // A list that cannot be read is no list, with the line that is wrong.
+    room.write("list.toml", format!("{head}colour = 1\n"));
+    let (code, _, err) = room.run(&format!("{verify} root.pem --trust-list list.toml"));
+    assert!(code == 2 && err.contains("list.toml:3"), "{err}");
+}
+
+#[test]
+fn trust_show_tells_who_is_believed() {
+    let room = Room::new();
+    let (code, _, err) = room.run("init first");
+    assert_eq!(code, 0, "{err}");
+    let said = room.json("trust show --config first/ravelin.toml", 0);
+    let store = &said["stores"][0];
+    assert_eq!(
+        (&store["name"], &store["suite"]),
+        (&"trust".into(), &"modern".into())
+    );
+    assert_eq!(store["links"][0], "mailboxes");
+    assert_eq!(
+        (&store["revocation"], &store["stale"]),
+        (&"required".into(), &"hold".into())
+    );
+    let anchor = &store["anchors"][0];
+    assert_eq!(anchor["subject"], "CN=ALDER Exercise CA,O=ALDER");
+    assert_eq!(
+        (&anchor["state"], &anchor["key"]),
+        (&"in date".into(), &"EC P-384".into())
+    );
+    assert_eq!(store["crls"][0]["state"], "in date");
+    assert_eq!(said["trust_list"], Value::Null);
+    // Two years on, list and people are out of date.
+    let late = "trust show --config first/ravelin.toml --at 2028-11-21T00:00:00Z";
+    let said = room.json(late, 1);
+    assert_eq!(said["stores"][0]["crls"][0]["state"], "stale");
+    assert!(
+        said["stores"][0]["crls"][0]["age_seconds"]
+            .as_i64()
+            .unwrap()
+            > 365 * 86400
+    );
+    let (code, out, _) = room.run("trust show --config first/ravelin.toml");
+    assert!(
+        code == 0 && out.contains("anchor") && out.contains("trust list"),
+        "{out}"
+    );
+    assert_eq!(room.run("trust show --config nowhere.toml").0, 2);
+}

@@ -32,6 +32,7 @@ pub mod serve;
 mod stopped;
 mod store;
 mod trust;
+mod trust_show;
 mod view;
 
 use std::future::Future;
@@ -122,7 +123,7 @@ enum Command {
     /// Check, compact, rekey, back up or restore what a switch keeps
     #[command(after_help = "Example:\n  ravelin store check --config ravelin.toml")]
     Store(store::Store),
-    /// Look for the path from a certificate to a trust anchor
+    /// Show who is believed; look for the path from a certificate to a trust anchor
     Trust(trust::Trust),
 }
 

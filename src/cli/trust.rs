@@ -1,10 +1,10 @@
-//! `ravelin trust`: is there a path from this certificate to an anchor, and if not, why.
+//! `ravelin trust verify`: is there a path from this certificate to an anchor, and if not, why.
 //!
 //! Promises: every path that was looked at is told, with the certificate, the rule and the remedy.
 //! Refuses: files that are named and cannot be read (exit 2); a CRL that cannot be used counts for
 //! nothing, and a warning says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +13,18 @@ use der::asn1::ObjectIdentifier;
 use serde::Serialize;
 
 use super::answer::{Answer, Trouble, chain};
-use super::material::{self, Named};
+use super::material::{self, Named, Place};
 use super::print::{self, Format};
+use super::trust_show;
 use crate::clock::{Clock, Timestamp};
+use crate::config::read_trust_list;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::revocation::fetch::Online;
 use crate::crypto::revocation::ocsp::Response;
 use crate::crypto::revocation::ways::Ways;
 use crate::crypto::trust::{
-    Anchor, Attempt, PolicyRules, Purpose, RevocationCheck, Suite, TrustProblem, TrustStore,
+    Anchor, Attempt, PolicyRules, Purpose, RevocationCheck, Suite, TrustList, TrustProblem,
+    TrustStore,
 };
 
 /// How long one question may take.
@@ -37,6 +40,8 @@ pub(super) struct Trust {
 
 #[derive(Debug, Subcommand)]
 enum Act {
+    /// Show who is believed: anchors, authorities, revocation lists, trust list, rules
+    Show(trust_show::Show),
     /// Look for a path from a certificate to a trust anchor
     Verify(Verify),
 }
@@ -62,6 +67,9 @@ struct Verify {
     /// Revocation lists: PEM or DER, files or folders; with them every status must be known
     #[arg(long, value_name = "DIR|FILE", num_args = 1..)]
     crl: Vec<PathBuf>,
+    /// A trust list, such as [trust] names it; its signature is not looked at here
+    #[arg(long, value_name = "FILE")]
+    trust_list: Option<PathBuf>,
     /// OCSP responses in DER
     #[arg(long, value_name = "FILE", num_args = 1..)]
     ocsp: Vec<PathBuf>,
@@ -149,7 +157,13 @@ struct Told {
 }
 
 pub(super) fn run(trust: &Trust) -> Result<Answer, Trouble> {
-    let Act::Verify(verify) = &trust.act;
+    match &trust.act {
+        Act::Show(show) => trust_show::run(show),
+        Act::Verify(verify) => run_verify(verify),
+    }
+}
+
+fn run_verify(verify: &Verify) -> Result<Answer, Trouble> {
     let named = Named::all("CERT", std::slice::from_ref(&verify.certificate));
     let mut certificates = material::certificates(&named)?;
     let certificate = certificates.remove(0);
@@ -229,6 +243,10 @@ fn store(verify: &Verify) -> Result<TrustStore, Trouble> {
         .with_suite(suite)
         .with_policies(rules)
         .with_responses(responses);
+    let store = match &verify.trust_list {
+        Some(path) => store.with_trust_list(Arc::new(trust_list(path)?)),
+        None => store,
+    };
     Ok(match verify.fetch {
         true => {
             let online = Online::new(Arc::new(Ways::of_this_build(FETCH)), verify.cache.clone());
@@ -236,6 +254,17 @@ fn store(verify: &Verify) -> Result<TrustStore, Trouble> {
         }
         false => store,
     })
+}
+
+fn trust_list(path: &Path) -> Result<TrustList, Trouble> {
+    let file = Named {
+        path: path.to_owned(),
+        place: Place::Option("--trust-list"),
+    };
+    let octets = file.read()?;
+    let text = std::str::from_utf8(&octets)
+        .map_err(|_| file.trouble("is not text", "a trust list is TOML in UTF-8"))?;
+    Ok(read_trust_list(path, text)?)
 }
 
 fn responses(paths: &[PathBuf]) -> Result<Vec<Response>, Trouble> {

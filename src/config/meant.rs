@@ -10,6 +10,7 @@ use super::listeners::Listener;
 use super::{
     DomainCertificate, KeyTransport, LinkProtocol, Recipients, SignedBy, SioLabelRule, TlsNeed,
 };
+use crate::clock::Timestamp;
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::directory::Directory;
@@ -56,6 +57,8 @@ pub struct Config {
     pub trust: Arc<TrustStore>,
     /// What is kept of the passwords of this domain's people.
     pub passwords: Option<Arc<Passwords>>,
+    /// Where the trust list comes from; what it says stands in every trust store.
+    pub trust_list: Option<ListProvenance>,
     /// The anchors of this domain and of all links, for the TLS handshake.
     pub tls_anchors: Vec<Certificate>,
     /// Where it listens.
@@ -159,6 +162,19 @@ pub struct Provenance {
     /// The SHA-384 of its file, in hexadecimal.
     pub digest: String,
     /// The pins of those who signed it; none when nobody did who is pinned.
+    pub signed_by: Vec<String>,
+}
+
+/// Where the trust list comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListProvenance {
+    /// Its number.
+    pub number: u64,
+    /// When it was made.
+    pub date: Timestamp,
+    /// The SHA-384 of its file, in hexadecimal.
+    pub digest: String,
+    /// The pins of those who signed it.
     pub signed_by: Vec<String>,
 }
 

@@ -14,6 +14,7 @@ mod resolve;
 mod review;
 mod signature;
 mod store_key;
+mod trust_list;
 mod units;
 mod written;
 
@@ -25,10 +26,11 @@ use crate::label::Policies;
 pub use in_force::InForce;
 pub use listeners::{ListenRole, ListenTls, Listener};
 pub use meant::{
-    Arrival, Config, Keys, Link, Provenance, ReleaseOwed, ReleaseRule, Scope, SealProfile,
-    SignerRule, Subject,
+    Arrival, Config, Keys, Link, ListProvenance, Provenance, ReleaseOwed, ReleaseRule, Scope,
+    SealProfile, SignerRule, Subject,
 };
 
+pub(crate) use trust_list::read as read_trust_list;
 pub use units::{ByteSize, Life};
 pub use written::{
     DomainCertificate, KeyTransport, LinkProtocol, Recipients, Revocation, SealKind, SignedBy,

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::ConfigError;
-use super::meant::{Link, Provenance, Subject};
+use super::meant::{Link, ListProvenance, Provenance, Subject};
 use super::resolve::Place;
+use super::signature::Signed;
 use super::written::{self, CaseRule, Written};
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::Digest;
@@ -23,6 +24,9 @@ use crate::label::Policies;
 use crate::label::update::{self, CaseFile, Cases, Demands, Source, UpdateError};
 use crate::message::address::Address;
 
+/// The key that pins the signers of policies.
+const SIGNERS: &str = "policies.signers";
+
 impl Place<'_> {
     /// The policies that `written` names, and where each comes from.
     pub(super) fn policies(
@@ -32,13 +36,20 @@ impl Place<'_> {
         in_force: &Policies,
         now: Timestamp,
     ) -> Result<(Policies, Vec<Provenance>), ConfigError> {
-        let pins = self.pins(written)?;
+        let pins = self.pins(SIGNERS, &written.policies.signers, written)?;
         let mut sources = Vec::with_capacity(written.policy.len());
         for policy in &written.policy {
             let octets = self.read("policy.file", &policy.file)?;
+            let signed = Signed {
+                what: "label policy",
+                key: "policy.signature",
+                signers: SIGNERS,
+                file: &policy.file,
+                signature: policy.signature.as_ref(),
+            };
             sources.push(Source {
                 file: policy.file.get_ref().display().to_string(),
-                signed_by: self.signed_by(policy, &octets, &pins, trust, now)?,
+                signed_by: self.signed_by(&signed, &octets, &pins, trust, now)?,
                 cases: self.cases(policy)?,
                 octets,
             });
@@ -148,12 +159,19 @@ impl Place<'_> {
 pub(super) fn number(
     policies: &[Provenance],
     directory: &str,
+    list: Option<&ListProvenance>,
     subjects: &BTreeMap<Address, Subject>,
     links: &[Arc<Link>],
 ) -> String {
     let mut rules = format!("{directory}\n");
     for policy in policies {
         rules.push_str(&format!("{} {:?}\n", policy.digest, policy.signed_by));
+    }
+    if let Some(list) = list {
+        rules.push_str(&format!(
+            "trust list {} {:?}\n",
+            list.digest, list.signed_by
+        ));
     }
     for subject in subjects.values() {
         rules.push_str(&format!("{} {:?}\n", subject.address, subject.clearance));

@@ -52,11 +52,15 @@ pub(super) fn resolve(
         .suite
         .map_or(Suite::default(), |suite| suite.0);
     let stale = written.trust.stale.map_or(StaleRule::Hold, |rule| rule.0);
-    let trust = Arc::new(
-        own.with_intermediates(authorities)
-            .with_stale(stale)
-            .with_suite(suite),
-    );
+    let own = own
+        .with_intermediates(authorities)
+        .with_stale(stale)
+        .with_suite(suite);
+    let (list, trust_list) = at.trust_list(&written, &own, now)?.unzip();
+    let trust = Arc::new(match list {
+        Some(list) => own.with_trust_list(Arc::new(list)),
+        None => own,
+    });
     let (policies, provenance) = at.policies(&written, &trust, in_force, now)?;
     let policies = Arc::new(policies);
     let policy = policies.iter().next().ok_or_else(|| {
@@ -119,7 +123,13 @@ pub(super) fn resolve(
     let passwords = at.passwords(written.trust.passwords.as_ref())?;
     Ok(Config {
         file: file.to_owned(),
-        number: super::policies::number(&provenance, &directory.digest, &subjects, &links),
+        number: super::policies::number(
+            &provenance,
+            &directory.digest,
+            trust_list.as_ref(),
+            &subjects,
+            &links,
+        ),
         name: written.switch.name.clone(),
         domains: lower(&written.switch.domains),
         postmaster: at.address("switch.postmaster", &written.switch.postmaster)?,
@@ -152,6 +162,7 @@ pub(super) fn resolve(
             tls: at.identity("keys.tls", &written.keys.tls)?,
         }),
         trust,
+        trust_list,
         tls_anchors,
         listeners: written
             .listen
@@ -394,7 +405,8 @@ impl Place<'_> {
             let far = self.trust(&prefix, &link.anchors, &link.crls, rule)?;
             Arc::new(
                 far.with_stale(StaleRule::Refuse)
-                    .with_suite(own_trust.suite()),
+                    .with_suite(own_trust.suite())
+                    .with_trust_list(Arc::clone(own_trust.trust_list())),
             )
         };
         if let Some(rule) = link.stale {

@@ -1,6 +1,7 @@
-//! Who signed a label policy: a detached CMS signature over exactly the octets of its file.
+//! Who signed a label policy or the trust list: a detached CMS signature over exactly the octets of
+//! its file.
 //!
-//! A signer is pinned in `[policies]` in one of three ways:
+//! A signer is pinned in `[policies]`, or beside the list, in one of three ways:
 //! - `sha256:HEX`: this very certificate. The pin is the trust: no path is looked for, no date held
 //!   against it, and whoever wants to revoke it takes the pin out.
 //! - `key-id:HEX`: the certificate with this subject key identifier. The identifier is the issuer's
@@ -13,12 +14,13 @@
 //! Standards: RFC 5652 section 5 (external signature).
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use toml::Spanned;
 
 use super::ConfigError;
 use super::resolve::Place;
-use super::written::{self, Written};
+use super::written::Written;
 use crate::clock::Timestamp;
 use crate::crypto::certificate::{Certificate, hex};
 use crate::crypto::cms::oid;
@@ -28,10 +30,19 @@ use crate::crypto::pem;
 use crate::crypto::trust::{Purpose, TrustStore};
 use crate::message::address::Address;
 
-/// The key that names a signature.
-const KEY: &str = "policy.signature";
+/// What is signed, in the words of errors.
+pub(super) struct Signed<'a> {
+    /// Such as `label policy`.
+    pub(super) what: &'static str,
+    /// The key that names the signature.
+    pub(super) key: &'static str,
+    /// The key that pins the signers.
+    pub(super) signers: &'static str,
+    pub(super) file: &'a Spanned<PathBuf>,
+    pub(super) signature: Option<&'a Spanned<PathBuf>>,
+}
 
-/// Who may sign label policies.
+/// Who may sign.
 pub(super) struct Pins(Vec<Pin>);
 
 /// One of them.
@@ -69,6 +80,10 @@ impl Pins {
             certificate.subject(),
             hex(&certificate.fingerprint())
         );
+        if trust.trust_list().distrusts(certificate).is_some() {
+            let subject = certificate.subject();
+            return Err(format!("the trust list distrusts {subject}"));
+        }
         let mut found = Vec::new();
         for pin in &self.0 {
             let named = match &pin.kind {
@@ -104,20 +119,28 @@ impl Pins {
 }
 
 impl Place<'_> {
-    /// The pinned signers of `[policies]`.
-    pub(super) fn pins(&self, written: &Written) -> Result<Pins, ConfigError> {
-        let signers = written.policies.signers.iter();
+    /// The signers that are pinned under `key`.
+    pub(super) fn pins(
+        &self,
+        key: &'static str,
+        signers: &[Spanned<String>],
+        written: &Written,
+    ) -> Result<Pins, ConfigError> {
         signers
-            .map(|signer| self.pin(signer, written))
+            .iter()
+            .map(|signer| self.pin(key, signer, written))
             .collect::<Result<_, _>>()
             .map(Pins)
     }
 
-    fn pin(&self, signer: &Spanned<String>, written: &Written) -> Result<Pin, ConfigError> {
+    fn pin(
+        &self,
+        key: &'static str,
+        signer: &Spanned<String>,
+        written: &Written,
+    ) -> Result<Pin, ConfigError> {
         let text = signer.get_ref();
-        let wrong = |text: String, remedy: &str| {
-            self.error(signer.span(), "policies.signers", text, remedy)
-        };
+        let wrong = |text: String, remedy: &str| self.error(signer.span(), key, text, remedy);
         let (form, value) = text.split_once(':').unwrap_or((text, ""));
         let digits = value.replace(':', "").to_ascii_uppercase();
         let is_hex = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -157,25 +180,28 @@ impl Place<'_> {
     /// nobody is pinned.
     pub(super) fn signed_by(
         &self,
-        policy: &written::Policy,
+        signed: &Signed<'_>,
         octets: &[u8],
         pins: &Pins,
         trust: &TrustStore,
         now: Timestamp,
     ) -> Result<Vec<String>, ConfigError> {
-        let Some(file) = &policy.signature else {
+        let Some(file) = signed.signature else {
             if pins.0.is_empty() {
                 return Ok(Vec::new());
             }
             return Err(self.error(
-                policy.file.span(),
-                KEY,
-                "the policy is not signed, and [policies] pins its signers",
+                signed.file.span(),
+                signed.key,
+                format!(
+                    "the {} is not signed, and its signers are pinned",
+                    signed.what
+                ),
                 "have one of them sign the file, and name the signature here: signature = FILE",
             ));
         };
-        let cms = self.cms(file)?;
-        let (signers, along) = self.signers(file.span(), &cms, octets)?;
+        let cms = self.cms(signed.key, file)?;
+        let (signers, along) = self.signers(signed.key, file.span(), &cms, octets)?;
         let mut found = Vec::new();
         let mut strangers = Vec::new();
         for signer in &signers {
@@ -187,32 +213,36 @@ impl Place<'_> {
         if found.is_empty() && !pins.0.is_empty() {
             return Err(self.error(
                 file.span(),
-                KEY,
+                signed.key,
                 strangers.join("; "),
-                "have one of [policies] signers sign the file, or pin the one who did",
+                &format!(
+                    "have one of {} sign the file, or pin the one who did",
+                    signed.signers
+                ),
             ));
         }
         Ok(found)
     }
 
     /// The octets of the CMS object in a file that is DER or PEM.
-    fn cms(&self, file: &Spanned<std::path::PathBuf>) -> Result<Vec<u8>, ConfigError> {
-        let octets = self.read(KEY, file)?;
+    fn cms(&self, key: &'static str, file: &Spanned<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+        let octets = self.read(key, file)?;
         if !octets.trim_ascii_start().starts_with(b"-----BEGIN ") {
             return Ok(octets);
         }
         let remedy = "a PEM file holds one block: CMS or PKCS7";
         let blocks =
-            pem::blocks(&octets).map_err(|error| self.error(file.span(), KEY, error, remedy))?;
+            pem::blocks(&octets).map_err(|error| self.error(file.span(), key, error, remedy))?;
         match blocks.as_slice() {
             [block] if matches!(block.label.as_str(), "CMS" | "PKCS7") => Ok(block.der.to_vec()),
-            _ => Err(self.error(file.span(), KEY, "the file holds no signature", remedy)),
+            _ => Err(self.error(file.span(), key, "the file holds no signature", remedy)),
         }
     }
 
     /// The certificates of all who signed `octets`, and every certificate that came along.
     fn signers(
         &self,
+        key: &'static str,
         span: Range<usize>,
         cms: &[u8],
         octets: &[u8],
@@ -220,7 +250,7 @@ impl Place<'_> {
         let wrong = |text: String| {
             self.error(
                 span.clone(),
-                KEY,
+                key,
                 text,
                 "sign the file anew: openssl cms -sign -binary -outform DER -in FILE -out FILE.p7s",
             )

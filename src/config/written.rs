@@ -131,6 +131,19 @@ pub(super) struct Trust {
     pub suite: Option<SuiteName>,
     /// A file of passwords, made by `ravelin password set`.
     pub passwords: Option<Spanned<PathBuf>>,
+    /// Certificates that are trusted or distrusted by decree; it counts on every link.
+    pub list: Option<TrustList>,
+}
+
+/// `[trust] list`: a signed file of its own; `trust_list` says what stands in it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TrustList {
+    pub file: Spanned<PathBuf>,
+    /// A detached CMS signature over the octets of `file`, DER or PEM.
+    pub signature: Spanned<PathBuf>,
+    /// Who may sign it, as in `[policies] signers`; at least one.
+    pub signers: Spanned<Vec<Spanned<String>>>,
 }
 
 /// What is asked of revocation lists.

@@ -20,6 +20,7 @@ mod anchor;
 #[cfg(test)]
 mod attribute_tests;
 mod attributes;
+mod bounds;
 mod clearances;
 #[cfg(test)]
 mod clearance_tests;
@@ -37,6 +38,9 @@ mod remembered;
 mod search;
 mod status;
 mod suite;
+mod trust_list;
+#[cfg(test)]
+mod trust_list_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -51,10 +55,12 @@ mod usage;
 
 pub use anchor::Anchor;
 pub use attributes::{AttributeFault, AttributeProblem, AttributeRules, Attributed};
+pub use bounds::Bounds;
 pub(super) use names::same_name;
 pub use policy::PolicyRules;
 pub use problem::TrustProblem;
 pub use suite::Suite;
+pub use trust_list::{Distrusted, Target, TrustList, Trusted};
 
 use remembered::Remembered;
 use search::Search;
@@ -145,6 +151,7 @@ pub struct TrustStore {
     responses: Vec<Response>,
     online: Option<Arc<Online>>,
     asking: Asking,
+    list: Arc<TrustList>,
     remembered: Arc<Remembered>,
 }
 
@@ -159,6 +166,16 @@ struct Validated {
     policies: Vec<ObjectIdentifier>,
     evidence: Vec<Evidence>,
     at: Timestamp,
+    ground: Ground,
+}
+
+/// What a path is good by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ground {
+    /// An anchor, and every certificate between.
+    Anchor,
+    /// The trust list alone.
+    Decree,
 }
 
 /// What told the status of one certificate.
@@ -342,6 +359,19 @@ impl TrustStore {
         self
     }
 
+    /// The same store with another trust list.
+    #[must_use]
+    pub fn with_trust_list(mut self, list: Arc<TrustList>) -> Self {
+        self.list = list;
+        self.remembered = Arc::default();
+        self
+    }
+
+    /// The trust list; without one, a list that knows nothing.
+    pub fn trust_list(&self) -> &Arc<TrustList> {
+        &self.list
+    }
+
     /// The floor under algorithms and keys.
     pub fn suite(&self) -> Suite {
         self.suite
@@ -353,6 +383,31 @@ impl TrustStore {
         self.lists = Arc::new(lists);
         self.remembered = Arc::default();
         self
+    }
+
+    /// The anchors.
+    pub fn trust_anchors(&self) -> &[Anchor] {
+        &self.anchors
+    }
+
+    /// The known authorities.
+    pub fn authorities(&self) -> &[Certificate] {
+        &self.intermediates
+    }
+
+    /// The CRLs at hand.
+    pub fn lists(&self) -> &[RevocationList] {
+        &self.lists
+    }
+
+    /// The rule for unknown status.
+    pub fn revocation(&self) -> RevocationCheck {
+        self.revocation
+    }
+
+    /// The rule for CRLs that are out of date.
+    pub fn stale(&self) -> StaleRule {
+        self.stale
     }
 
     /// The certificates of the anchors.
@@ -399,7 +454,7 @@ impl TrustStore {
             };
         }
         let mut search = Search::new(self, extra, purpose, at);
-        let outcome = search.run(certificate);
+        let outcome = search.find(certificate);
         let may_change = search.may_change && self.online.is_some();
         if let Ok(path) = &outcome
             && !may_change
@@ -429,14 +484,14 @@ impl TrustStore {
         at: Timestamp,
     ) -> (Result<Path, TrustProblem>, Vec<Attempt>) {
         let mut search = Search::new(self, extra, purpose, at);
-        let mut outcome = search.run(certificate);
+        let mut outcome = search.find(certificate);
         for _ in 0..MOST_ROUNDS {
             if search.missing.is_empty() {
                 break;
             }
             self.fetch(&search.missing, at);
             search = Search::new(self, extra, purpose, at);
-            outcome = search.run(certificate);
+            outcome = search.find(certificate);
         }
         (outcome, search.tried)
     }

@@ -12,6 +12,7 @@
 mod as_received;
 mod composed;
 mod enveloped;
+mod far_key;
 mod fields;
 pub mod layers;
 mod own;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::triple_wrap::{self, Asked};
-use super::{Sealed, layers};
+use super::{Sealed, far_key, layers};
 use crate::clock::{Timestamp, rfc5322_date};
 use crate::config::{Config, Link, SealProfile};
 use crate::crypto::cms::oid;
@@ -82,6 +82,7 @@ pub fn own(
             inner_encoding,
             rsa_signatures,
         } => {
+            far_key::check(&link.trust, certificate, &link.name, at)?;
             // RFC 8550 §3: From is an address in the certificate of the domain signature
             let signer = config.keys.sign.certificate().emails().into_iter().next();
             let from = signer.unwrap_or_else(|| config.postmaster.to_string());

@@ -13,7 +13,7 @@
 
 use super::layers::{self, Wrapping};
 use super::protect::{self, LegacyDisplay, Protection, Secrecy};
-use super::{fault, fields, not_made};
+use super::{far_key, fault, fields, not_made};
 use crate::check::Route;
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -55,6 +55,7 @@ pub(super) fn seal(
     route: &Route,
     asked: &Asked<'_>,
 ) -> Result<Vec<u8>, Stop> {
+    far_key::check(&route.link.trust, asked.far, &route.link.name, at)?;
     let opened = released.cleared().opened();
     let received = opened.received();
     let inside = fields::carried(opened.facts().headers(), released);

@@ -113,7 +113,13 @@ pub(super) fn fault(at: Timestamp, id: MessageId, actor: &str, fault: &Fault) ->
 
 /// Which policies are in force: names, versions, digests and signers.
 pub(super) fn with_policies(event: Event, config: &Config) -> Event {
-    let event = event.detail("judged-under", config.judged_under());
+    let mut event = event.detail("judged-under", config.judged_under());
+    if let Some(known) = &config.trust_list {
+        let (number, digest) = (known.number, &known.digest);
+        let signers = list(&known.signed_by);
+        let text = format!("number {number}, sha384 {digest}, signed by {signers}");
+        event = event.detail("trust-list", text);
+    }
     config.provenance.iter().fold(event, |event, policy| {
         let signed = match policy.signed_by.as_slice() {
             [] => "not signed by a pinned signer".to_owned(),

@@ -397,7 +397,7 @@ fn hash(digest: Digest, octets: &[u8]) -> Vec<u8> {
 }
 
 /// The public key alone: what stands in the BIT STRING.
-fn key_bits(spki: &[u8]) -> &[u8] {
+pub(crate) fn key_bits(spki: &[u8]) -> &[u8] {
     SubjectPublicKeyInfoRef::from_der(spki)
         .ok()
         .and_then(|spki| spki.subject_public_key.as_bytes())

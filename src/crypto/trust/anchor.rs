@@ -235,6 +235,16 @@ impl Anchor {
         }
     }
 
+    /// The policies that its controls name.
+    pub(super) fn own_policies(&self) -> Option<&BTreeSet<ObjectIdentifier>> {
+        self.0.controls.policies.as_ref()
+    }
+
+    /// The name constraints of its controls.
+    pub(super) fn own_names(&self) -> Option<&NameConstraints> {
+        self.0.controls.names.as_ref()
+    }
+
     /// How many authorities may stand below it.
     pub(super) fn path_length(&self) -> Option<usize> {
         self.0.controls.path_length.or_else(|| {

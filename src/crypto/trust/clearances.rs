@@ -5,7 +5,7 @@
 //! Standards: RFC 5913 §4, §5.
 
 use super::anchor::Anchor;
-use super::{Path, TrustProblem};
+use super::{Ground, Path, TrustProblem};
 use crate::crypto::certificate::{Certificate, Extension};
 use crate::crypto::clearance::{self, CONSTRAINTS, ClearanceError, Constraint, Permitted};
 use crate::label::Policies;
@@ -41,6 +41,14 @@ impl Path {
     }
 
     fn permitted(&self, policies: &Policies, end: End) -> Result<Permitted, ClearanceError> {
+        // A decree names purposes and addresses; nobody said what the holder is cleared for.
+        if self.0.ground == Ground::Decree {
+            let authority = self.evidence().iter().map(|told| told.source.clone());
+            return Ok(Permitted::default().within(Constraint {
+                authority: authority.collect(),
+                permitted: Vec::new(),
+            }));
+        }
         // Initialization: permitted-clearances is ALL. There is no input of our own.
         let mut permitted = Permitted::default();
         let anchor = self.trust_anchor();

@@ -289,6 +289,9 @@ impl Search<'_> {
         if !signs || usage::check_critical(responder).is_err() {
             return wrong("may not sign");
         }
+        if self.store.list.distrusts(responder).is_some() {
+            return wrong("is one that the trust list distrusts");
+        }
         if self.store.suite.check_key(responder.public_key()).is_err() {
             return wrong("has a key that is too weak");
         }

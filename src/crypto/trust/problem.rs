@@ -19,6 +19,12 @@ pub enum TrustProblem {
     BadPolicies { certificate: String, reason: String },
     /// The issuer's key did not make the signature.
     BadSignature { certificate: String, reason: String },
+    /// The trust list distrusts it, or its key.
+    Distrusted {
+        certificate: String,
+        since: Timestamp,
+        reason: String,
+    },
     /// Past its end.
     Expired {
         certificate: String,
@@ -38,6 +44,8 @@ pub enum TrustProblem {
     NameNotPermitted { certificate: String, reason: String },
     /// It issued a certificate without being an authority.
     NotAnAuthority { certificate: String },
+    /// The trust list trusts it, but not for this.
+    NotListedFor { certificate: String, reason: String },
     /// Before its beginning.
     NotYetValid {
         certificate: String,
@@ -117,11 +125,13 @@ impl TrustProblem {
             Self::BadClearanceConstraints { certificate, .. }
             | Self::BadPolicies { certificate, .. }
             | Self::BadSignature { certificate, .. }
+            | Self::Distrusted { certificate, .. }
             | Self::Expired { certificate, .. }
             | Self::ExtendedKeyUsage { certificate, .. }
             | Self::KeyUsage { certificate, .. }
             | Self::NameNotPermitted { certificate, .. }
             | Self::NotAnAuthority { certificate }
+            | Self::NotListedFor { certificate, .. }
             | Self::NotYetValid { certificate, .. }
             | Self::PathTooLong { certificate }
             | Self::PolicyRequired { certificate }
@@ -141,8 +151,12 @@ impl TrustProblem {
         match self {
             Self::BadClearanceConstraints { reason, .. }
             | Self::BadPolicies { reason, .. }
-            | Self::NameNotPermitted { reason, .. } => reason.clone(),
+            | Self::NameNotPermitted { reason, .. }
+            | Self::NotListedFor { reason, .. } => reason.clone(),
             Self::BadSignature { reason, .. } => format!("its signature is not good, {reason}"),
+            Self::Distrusted { since, reason, .. } => {
+                format!("the trust list distrusts it since {since}: {reason}")
+            }
             Self::Expired { not_after, .. } => format!("expired on {not_after}"),
             Self::ExtendedKeyUsage { purpose, .. } => {
                 format!("extendedKeyUsage does not allow it to {}", purpose.deed())
@@ -194,6 +208,11 @@ impl TrustProblem {
                 "RFC 5280 §6.1.3",
                 "get the certificate again from its owner, unchanged",
             ),
+            Self::Distrusted { .. } => row(
+                "trust.distrusted",
+                "RFC 5280 §6.2",
+                "use another certificate and key; only a newer trust list takes the entry back",
+            ),
             Self::Expired { .. } => row(
                 "trust.expired",
                 "RFC 5280 §4.1.2.5",
@@ -218,6 +237,12 @@ impl TrustProblem {
                 "trust.not-an-authority",
                 "RFC 5280 §4.2.1.9",
                 "the certificate below it needs another issuer",
+            ),
+            Self::NotListedFor { .. } => row(
+                "trust.not-listed-for",
+                "RFC 5280 §6.2",
+                "have the trust list name this purpose and every address, or use a certificate \
+                 under an anchor",
             ),
             Self::NotYetValid { .. } => row(
                 "trust.not-yet-valid",
@@ -297,7 +322,7 @@ impl std::fmt::Display for TrustProblem {
 }
 
 impl Purpose {
-    fn deed(self) -> &'static str {
+    pub(super) fn deed(self) -> &'static str {
         match self {
             Self::Authority => "issue certificates",
             Self::Any => "do anything",

@@ -20,6 +20,7 @@ impl Search<'_> {
         below: &[Certificate],
         anchor: &Anchor,
     ) -> Result<Vec<ObjectIdentifier>, TrustProblem> {
+        self.check_distrust(below, Some(anchor))?;
         let length = below.len();
         let mut rules = self.store.policies.clone();
         anchor.narrow(&mut rules)?;
@@ -102,7 +103,7 @@ impl Search<'_> {
     }
 
     // RFC 5280 §6.1.3 (a)(2), bounds included.
-    fn check_validity(&self, certificate: &Certificate) -> Result<(), TrustProblem> {
+    pub(super) fn check_validity(&self, certificate: &Certificate) -> Result<(), TrustProblem> {
         let at: Timestamp = self.at;
         if at < certificate.not_before() {
             return Err(TrustProblem::NotYetValid {
@@ -119,7 +120,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn check_key(
+    pub(super) fn check_key(
         &self,
         subject: &str,
         key: &crate::crypto::certificate::PublicKey,

@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::anchor::Anchor;
-use super::{Attempt, Path, Purpose, TrustProblem, TrustStore, Validated, names};
+use super::{Attempt, Ground, Path, Purpose, TrustProblem, TrustStore, Validated, names};
 use crate::clock::Timestamp;
+use crate::crypto::algorithm::SignatureScheme;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::provider;
 use crate::crypto::revocation::RevocationList;
@@ -80,9 +81,16 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The first good path from `certificate` to an anchor; without one, what the trust list says.
+    pub(super) fn find(&mut self, certificate: &Certificate) -> Result<Path, TrustProblem> {
+        self.run(certificate)
+            .or_else(|problem| self.by_decree(certificate, problem))
+    }
+
     /// The first good path from `certificate` to an anchor.
     pub(super) fn run(&mut self, certificate: &Certificate) -> Result<Path, TrustProblem> {
         let mut path = vec![certificate.clone()];
+        self.check_distrust(&path, None)?;
         match self.extend(&mut path) {
             Some(good) => Ok(good),
             None => Err(self
@@ -180,6 +188,7 @@ impl<'a> Search<'a> {
                     policies,
                     evidence,
                     at: self.at,
+                    ground: Ground::Anchor,
                 })))
             }
             Err(problem) => {
@@ -221,17 +230,7 @@ impl<'a> Search<'a> {
     }
 
     fn verify(&self, certificate: &Certificate, spki_der: &[u8]) -> Result<(), TrustProblem> {
-        let weak = |algorithm| TrustProblem::WeakAlgorithm {
-            certificate: certificate.subject(),
-            algorithm,
-        };
-        let scheme = certificate
-            .signature_scheme()
-            .map_err(|error| weak(error.to_string()))?;
-        self.store
-            .suite
-            .check_signature(&scheme)
-            .map_err(|wanted| weak(format!("{}: {wanted}", scheme.name())))?;
+        let scheme = self.check_scheme(certificate)?;
         provider::default()
             .verify(
                 spki_der,
@@ -245,9 +244,29 @@ impl<'a> Search<'a> {
             })
     }
 
-    /// Keeps the problem that says most: revoked, unknown status, of a whole path, the first met.
+    /// How the certificate is signed, if the suite takes that.
+    pub(super) fn check_scheme(
+        &self,
+        certificate: &Certificate,
+    ) -> Result<SignatureScheme, TrustProblem> {
+        let weak = |algorithm| TrustProblem::WeakAlgorithm {
+            certificate: certificate.subject(),
+            algorithm,
+        };
+        let scheme = certificate
+            .signature_scheme()
+            .map_err(|error| weak(error.to_string()))?;
+        self.store
+            .suite
+            .check_signature(&scheme)
+            .map_err(|wanted| weak(format!("{}: {wanted}", scheme.name())))?;
+        Ok(scheme)
+    }
+
+    /// Keeps the problem that says most: distrusted, revoked, unknown status, of a whole path, the first met.
     fn note(&mut self, problem: TrustProblem) {
         let rank = |problem: &TrustProblem| match problem {
+            TrustProblem::Distrusted { .. } => 4,
             TrustProblem::Revoked { .. } => 3,
             TrustProblem::RevocationUnknown { .. } | TrustProblem::RevocationStale { .. } => 2,
             TrustProblem::BadSignature { .. } | TrustProblem::TooManyPaths { .. } => 0,

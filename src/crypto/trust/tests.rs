@@ -21,12 +21,12 @@ fn days(count: i64) -> jiff::SignedDuration {
     jiff::SignedDuration::from_hours(24 * count)
 }
 
-fn list(authority: &Authority, revoked: &[&Certificate]) -> RevocationList {
+pub(super) fn list(authority: &Authority, revoked: &[&Certificate]) -> RevocationList {
     RevocationList::from_der(&authority.crl(revoked, now()).unwrap()).unwrap()
 }
 
 /// A store that trusts `root` and has fresh, empty CRLs of these authorities.
-fn store(root: &Authority, others: &[&Authority]) -> TrustStore {
+pub(super) fn store(root: &Authority, others: &[&Authority]) -> TrustStore {
     let lists = std::iter::once(&root)
         .chain(others)
         .map(|one| list(one, &[]))
@@ -34,12 +34,12 @@ fn store(root: &Authority, others: &[&Authority]) -> TrustStore {
     TrustStore::new(vec![root.certificate().clone()], Vec::new(), lists)
 }
 
-fn signer(authority: &Authority) -> Certificate {
+pub(super) fn signer(authority: &Authority) -> Certificate {
     let request = Request::new("CN=Anna,O=Alder", Usage::Sign, now()).email("anna@alder.example");
     authority.issue(request).unwrap().certificate().clone()
 }
 
-fn constraints(permitted: Vec<GeneralName>, excluded: Vec<GeneralName>) -> Extension {
+pub(super) fn constraints(permitted: Vec<GeneralName>, excluded: Vec<GeneralName>) -> Extension {
     let trees = |names: Vec<GeneralName>| -> Option<Vec<GeneralSubtree>> {
         let trees: Vec<_> = names
             .into_iter()
@@ -58,12 +58,12 @@ fn constraints(permitted: Vec<GeneralName>, excluded: Vec<GeneralName>) -> Exten
     lab::of(true, &value).unwrap()
 }
 
-fn mailbox(base: &str) -> GeneralName {
+pub(super) fn mailbox(base: &str) -> GeneralName {
     GeneralName::Rfc822Name(Ia5String::new(base).unwrap())
 }
 
 /// `below` certified once more by `above`, with one more extension.
-fn cross(above: &Authority, below: &Authority, more: Option<Extension>) -> Certificate {
+pub(super) fn cross(above: &Authority, below: &Authority, more: Option<Extension>) -> Certificate {
     let mut extensions = below.certificate().extensions().to_vec();
     extensions.retain(|item| item.oid != extension::AuthorityKeyIdentifier::OID);
     extensions.extend(more);
