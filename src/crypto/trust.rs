@@ -342,7 +342,7 @@ impl TrustStore {
     }
 
     /// The CRLs at hand.
-    fn lists(&self) -> Arc<Vec<RevocationList>> {
+    pub fn lists(&self) -> Arc<Vec<RevocationList>> {
         Arc::clone(&self.lists)
     }
 
@@ -393,11 +393,6 @@ impl TrustStore {
     /// The known authorities.
     pub fn authorities(&self) -> &[Certificate] {
         &self.intermediates
-    }
-
-    /// The CRLs at hand.
-    pub fn lists(&self) -> &[RevocationList] {
-        &self.lists
     }
 
     /// The rule for unknown status.

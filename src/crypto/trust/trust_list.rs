@@ -233,6 +233,7 @@ impl Search<'_> {
                 certificate: certificate.subject(),
                 source,
                 this_update: list.date.min(self.at),
+                next_update: None,
                 until: entry.until.unwrap_or(certificate.not_after()),
             }],
             at: self.at,
@@ -264,16 +265,17 @@ impl Search<'_> {
         usage::check_extended(certificate, self.purpose)?;
         // Nobody vouches for whoever signed the list; an entry in it is doubt enough.
         let is_issuer = |name: &_| names::same_name(name, certificate.issuer_name());
-        let lists = self.store.lists.iter();
-        let mut entries =
-            lists.filter_map(|list| list.entry(certificate.serial_bytes(), is_issuer));
-        match entries.find(|entry| !entry.is_removal()) {
-            Some(entry) => Err(TrustProblem::Revoked {
-                certificate: certificate.subject(),
-                since: entry.since,
-            }),
-            None => Ok(()),
+        for list in self.store.lists.iter() {
+            let entry = list.entry(certificate.serial_bytes(), is_issuer);
+            if let Some(entry) = entry.filter(|entry| !entry.is_removal()) {
+                return Err(TrustProblem::Revoked {
+                    certificate: certificate.subject(),
+                    since: entry.since,
+                    by: list.issuer(),
+                });
+            }
         }
+        Ok(())
     }
 }
 
