@@ -32,7 +32,6 @@ use ravelin::message::{DraftId, Precedence};
 use ravelin::open::{self, Opener, Piece};
 use ravelin::smtp::dialogue::Outcome;
 use ravelin::store::crash::Point;
-use ravelin::store::engine::Assurance;
 use ravelin::store::{Settings, Store};
 use support::process::{self, Start};
 use support::sink::{Keep, Sink};
@@ -382,12 +381,9 @@ impl Test {
     }
 
     fn open_store(&self) -> Store {
-        let config = &self.world.alder_config;
         let settings = Settings {
-            dir: config.store.clone(),
-            key: config.store_key.clone(),
-            export: config.audit.clone(),
-            assurance: Assurance::default(),
+            engine: support::engine::under_test(),
+            ..self.world.alder_config.store_settings()
         };
         Store::open(settings, Clock::system()).expect("the store opens after a crash")
     }

@@ -34,7 +34,7 @@ const CRYPTOGRAPHY: &[&str] = &[
 ];
 
 /// Storage engines, and the files that may name them.
-const ENGINES: &[(&str, &str)] = &[("redb", "store/redb.rs")];
+const ENGINES: &[(&str, &str)] = &[("redb", "store/redb.rs"), ("sled", "store/sled.rs")];
 
 /// Rooms that may open sockets. `cli` holds the officer's client and the demo's mailboxes.
 const SOCKETS: &[&str] = &["accept", "admin", "cli", "deliver"];

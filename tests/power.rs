@@ -25,7 +25,7 @@ use machine::{Chance, Lie, Machine, Survives, Trouble};
 use ravelin::audit::{Act, Event, Head, verify_after};
 use ravelin::clock::{Clock, Timestamp};
 use ravelin::message::DraftId;
-use ravelin::store::engine::{Assurance, LastStop};
+use ravelin::store::engine::{Assurance, EngineKind, LastStop};
 use ravelin::store::redb::Redb;
 use ravelin::store::{Change, DraftRow, DraftState, Fault, Settings, Store, StoreKey};
 
@@ -51,6 +51,7 @@ fn open(machine: &Machine, dir: &Path, assurance: Assurance) -> Result<Store, Fa
         dir: dir.to_owned(),
         key: StoreKey::new([7; 32]),
         export: None,
+        engine: EngineKind::Redb,
         assurance,
     };
     let engine = Redb::on(machine.clone(), assurance, LastStop::Unclean)?;

@@ -35,6 +35,7 @@ impl Config {
             ("switch.name", self.name == next.name),
             ("store.directory", self.store == next.store),
             ("store.key", self.store_key.is(&next.store_key)),
+            ("store.engine", self.engine == next.engine),
             ("store.assurance", self.assurance == next.assurance),
             ("listen", self.listeners == next.listeners),
             ("queue.life", self.queue_life == next.queue_life),

@@ -24,7 +24,7 @@ use crate::message::envelope::Identity as Peer;
 use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
 use crate::smtp::sasl::Passwords;
-use crate::store::{self, Assurance, StoreKey};
+use crate::store::{self, Assurance, EngineKind, StoreKey};
 
 /// A configuration that holds together.
 #[derive(Clone)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub store: PathBuf,
     /// The key that seals the store.
     pub store_key: StoreKey,
+    /// What its database is kept with.
+    pub engine: EngineKind,
     /// How hard the store works against an attacker who makes the switch crash.
     pub assurance: Assurance,
     /// The folder of backups.
@@ -130,6 +132,7 @@ impl Config {
             dir: self.store.clone(),
             key: self.store_key.clone(),
             export: self.audit.clone(),
+            engine: self.engine,
             assurance: self.assurance,
         }
     }

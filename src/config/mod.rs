@@ -13,7 +13,7 @@ mod policies;
 mod resolve;
 mod review;
 mod signature;
-mod store_key;
+mod store;
 mod trust_list;
 mod units;
 mod written;

@@ -142,6 +142,7 @@ pub(super) fn resolve(
             .collect(),
         store: at.path(written.store.directory.get_ref()),
         store_key: at.store_key(&written.store)?,
+        engine: at.engine(written.store.engine.as_ref())?,
         assurance: match written.store.assurance {
             written::StoreAssurance::High => Assurance::High,
             written::StoreAssurance::Standard => Assurance::Standard,

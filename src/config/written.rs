@@ -77,10 +77,21 @@ pub(super) struct Store {
     pub key: Option<Spanned<PathBuf>>,
     /// In its place, the name of a credential that the service manager hands over.
     pub credential: Option<Spanned<String>>,
+    /// What the database is kept with; without it, `redb`.
+    pub engine: Option<Spanned<StoreEngine>>,
     #[serde(default)]
     pub assurance: StoreAssurance,
     /// The folder that a running switch writes backups to; without it, it makes none.
     pub backups: Option<Spanned<PathBuf>>,
+}
+
+/// What the database is kept with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoreEngine {
+    Redb,
+    /// Where the program was built with it.
+    Sled,
 }
 
 /// How hard the store works against an attacker who knows its file and makes the switch crash.

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::message::Precedence;
 use crate::store::engine::Assurance;
-use crate::store::{ReplyRow, Settings, StoreKey};
+use crate::store::{EngineKind, ReplyRow, Settings, StoreKey};
 
 const CHILD: &str = "RAVELIN_QUEUE_CRASH_CHILD";
 const ROUNDS: usize = 20;
@@ -21,6 +21,7 @@ fn open(dir: &Path) -> (Store, Queue) {
         dir: dir.to_owned(),
         key: StoreKey::new([7; 32]),
         export: None,
+        engine: EngineKind::default(),
         assurance: Assurance::Standard,
     };
     let store = Store::open(settings, Clock::system()).unwrap();

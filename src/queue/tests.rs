@@ -4,7 +4,7 @@ use super::*;
 use crate::message::Precedence;
 use crate::message::service::{Asked, DeliverBy, Service, Terms};
 use crate::store::engine::Assurance;
-use crate::store::{ReplyRow, Settings, StoreKey};
+use crate::store::{EngineKind, ReplyRow, Settings, StoreKey};
 
 mod windows;
 
@@ -33,6 +33,7 @@ fn open_store(dir: &std::path::Path, clock: &Clock) -> Store {
         dir: dir.to_owned(),
         key: StoreKey::new([3; 32]),
         export: None,
+        engine: EngineKind::default(),
         assurance: Assurance::Standard,
     };
     Store::open(settings, clock.clone()).unwrap()

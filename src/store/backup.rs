@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::bodies::{fault, is_name, sync_dir};
-use super::engine::{Assurance, Engine, LastStop, Table, Write};
-use super::redb::Redb;
+use super::database::Database;
+use super::engine::{Assurance, LastStop, Table, Write};
 use super::sealing::{StoreKey, Tally};
-use super::start::{PAGE, bodies_in, database, pages};
+use super::start::{PAGE, bodies_in, pages};
 use super::{Change, Fault, Settings, Store};
 use crate::audit::{Act, Event};
 use crate::clock::Clock;
@@ -161,7 +161,7 @@ pub fn restore(from: &Path, settings: &Settings, clock: &Clock) -> Result<Copied
     }
     let bodies = bodies_in(&unfinished);
     fs::create_dir_all(&bodies).map_err(|e| fault("make the folder", &bodies, e))?;
-    let copied = fill(from, &settings.key, &unfinished, &bodies).inspect_err(|_| {
+    let copied = fill(from, settings, &unfinished, &bodies).inspect_err(|_| {
         let _ = fs::remove_dir_all(&unfinished);
     })?;
     for dir in [&bodies, &unfinished] {
@@ -185,13 +185,14 @@ pub fn restore(from: &Path, settings: &Settings, clock: &Clock) -> Result<Copied
 
 /// Reads a backup into an unfinished store. What it wrote counts only when this returns `Ok`: the
 /// HMAC at the end covers all of it.
-fn fill(from: &Path, key: &StoreKey, dir: &Path, bodies: &Path) -> Result<Copied, Fault> {
+fn fill(from: &Path, settings: &Settings, dir: &Path, bodies: &Path) -> Result<Copied, Fault> {
     let mut copied = Copied {
         file: from.to_owned(),
         ..Copied::default()
     };
-    let mut source = In::open(from, key)?;
-    let engine = Redb::open(&database(dir), Assurance::Standard, LastStop::Clean)?;
+    let mut source = In::open(from, &settings.key)?;
+    let database = Database::of(settings.engine, dir)?;
+    let engine = database.open(Assurance::Standard, LastStop::Clean)?;
     let (mut group, mut octets) = (Vec::new(), 0);
     let mut body: Option<(PathBuf, File)> = None;
     let close = |body: Option<(PathBuf, File)>| match body {

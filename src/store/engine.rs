@@ -1,4 +1,4 @@
-//! What a storage engine must promise, whatever it is: redb today, sled or PostgreSQL beside it.
+//! What a storage engine must promise, whatever it is: redb, sled, or PostgreSQL beside them.
 //!
 //! An engine sees octets only: every value was sealed before it got here, and every key holds no
 //! more than what an engine may order by (precedence, due time, identifier, number).
@@ -133,6 +133,37 @@ pub enum Assurance {
     /// One-phase commit.
     #[default]
     Standard,
+}
+
+/// The engines that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// redb 4: the default.
+    #[default]
+    Redb,
+    /// sled 0.34, where the program was built with it (feature `sled`).
+    Sled,
+}
+
+impl EngineKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Redb, Self::Sled];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redb => "redb",
+            Self::Sled => "sled",
+        }
+    }
+
+    /// Whether this program was built with it.
+    pub const fn is_built(self) -> bool {
+        match self {
+            Self::Redb => true,
+            Self::Sled => cfg!(feature = "sled"),
+        }
+    }
 }
 
 /// How the last process that had the store open ended.

@@ -12,14 +12,14 @@ use serde::Serialize;
 
 use super::bodies::{Bodies, Place};
 use super::committer::{Stored, ready_key};
+use super::database::Database;
 use super::disk::System;
-use super::engine::{Assurance, Engine, LastStop, Table};
-use super::redb::Redb;
+use super::engine::{Engine, Table};
 use super::rows::{DraftRow, EntryRow};
 use super::sealing::Sealer;
 use super::start::{
-    bodies_in, body_key, check_key, check_name, database, draft_name, entry_name, for_each,
-    name_of, open_record, open_row, read_body,
+    bodies_in, body_key, check_key, check_name, draft_name, entry_name, for_each, name_of,
+    open_record, open_row, read_body,
 };
 use super::{Fault, Marker, Settings};
 use crate::audit::{Head, verify, verify_after};
@@ -54,29 +54,19 @@ pub struct Finding {
     pub text: String,
 }
 
-/// Opens the database of a store that must be there already, and checks its pages.
-pub(super) fn open_existing(settings: &Settings) -> Result<Redb, Fault> {
-    let path = database(&settings.dir);
-    std::fs::metadata(&path).map_err(|source| Fault::Body {
-        attempt: "find",
-        path: path.display().to_string(),
-        source,
-    })?;
-    Ok(Redb::open(&path, Assurance::Standard, LastStop::Unclean)?)
-}
-
 /// Looks through the store that `settings` name.
 ///
 /// # Errors
 /// When it cannot be opened at all: it is in use, was never made, or has another key.
 pub fn examine(settings: &Settings) -> Result<Examination, Fault> {
     let closed_cleanly = !Marker::at(&settings.dir).exists();
-    let engine = open_existing(settings)?;
+    let engine = Database::of(settings.engine, &settings.dir)?.open_existing()?;
+    let engine = &*engine;
     let sealer = Sealer::new(settings.key.clone())?;
-    check_key(&engine, &sealer, &settings.dir.display().to_string())?;
+    check_key(engine, &sealer, &settings.dir.display().to_string())?;
     let bodies = Bodies::open(bodies_in(&settings.dir), Arc::new(System))?;
     let mut look = Look {
-        engine: &engine,
+        engine,
         sealer: &sealer,
         bodies: &bodies,
         named: HashSet::new(),
@@ -95,7 +85,7 @@ pub fn examine(settings: &Settings) -> Result<Examination, Fault> {
     let (records, head) = look.chain()?;
     look.export(settings)?;
     let mut set_aside = 0;
-    for_each(&engine, Table::Quarantine, |_| {
+    for_each(engine, Table::Quarantine, |_| {
         set_aside += 1;
         Ok(())
     })?;

@@ -2,7 +2,8 @@
 //!
 //! - `change`: what one act changes. `rows`: what is kept. `committer`: the one thread that writes.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
-//!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one.
+//!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one, `sled` the
+//!   other; `database`: which of them, and where.
 //! - [`examine`], [`backup`], [`upkeep`]: what an operator does to it: check; back up and restore;
 //!   compact and rekey.
 //! - [`crash`]: where a crash test kills the process.
@@ -17,13 +18,18 @@ mod bodies;
 mod change;
 mod committer;
 pub mod crash;
+mod database;
 pub mod disk;
 pub mod engine;
 pub mod examine;
 pub mod redb;
 mod rows;
 mod sealing;
+#[cfg(feature = "sled")]
+pub mod sled;
 mod start;
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod tests;
 pub mod upkeep;
@@ -39,7 +45,7 @@ use zeroize::Zeroizing;
 use bodies::{Bodies, Place};
 use committer::{Committer, Job, Prepared};
 use disk::{Disk, System};
-pub use engine::Assurance;
+pub use engine::{Assurance, EngineKind};
 use engine::{Engine, EngineFault, Table};
 use sealing::Sealer;
 
@@ -67,6 +73,8 @@ pub struct Settings {
     pub key: StoreKey,
     /// The file that the audit chain is written to, if any.
     pub export: Option<PathBuf>,
+    /// Which engine it has.
+    pub engine: EngineKind,
     /// How hard the engine works against an attacker who makes it crash.
     pub assurance: Assurance,
 }
@@ -155,6 +163,14 @@ pub enum Fault {
     /// The engine failed.
     #[error("the engine of the store failed")]
     Engine(#[from] EngineFault),
+    /// The folder was made by another engine than the settings name.
+    #[error("{path} was made by another engine than {engine}: set store.engine to that one")]
+    OtherEngine {
+        /// Its database.
+        path: String,
+        /// The engine of the settings.
+        engine: &'static str,
+    },
     /// The key is not the one that the store was made with.
     #[error(
         "the store in {dir} was made with another key: give the key file that it was made with"

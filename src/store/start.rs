@@ -20,9 +20,9 @@ use super::committer::{
     Committer, Exporter, Index, Known, Stored, quarantine, ready_key, seal_record,
 };
 use super::crash::{self, Point};
+use super::database::Database;
 use super::disk::Disk;
 use super::engine::{Engine, EngineFault, LastStop, Pair, Table, Write};
-use super::redb::Redb;
 use super::rows::{DraftRow, EntryRow};
 use super::sealing::Sealer;
 use super::{Fault, Inner, Marker, Settings, Shared, Store};
@@ -37,8 +37,6 @@ pub(super) const KEY_CHECK: &[u8] = b"key-check";
 const KEY_CHECK_TEXT: &[u8] = b"ravelin store 1";
 /// So many values are in memory at once.
 pub(super) const PAGE: usize = 1000;
-/// The database inside the folder of the store.
-const DATABASE: &str = "ravelin.redb";
 const BODIES: &str = "bodies";
 
 /// Opens the store; a test may bring its own engine and disk.
@@ -52,6 +50,7 @@ pub(super) fn open(
         dir,
         key,
         export,
+        engine: kind,
         assurance,
     } = settings;
     crash::arm();
@@ -72,7 +71,7 @@ pub(super) fn open(
     };
     let engine = match engine {
         Some(engine) => engine,
-        None => Box::new(Redb::open(&database(&dir), assurance, last)?),
+        None => Database::of(kind, &dir)?.open(assurance, last)?,
     };
     // From here on the store is ours: the engine holds the lock.
     fs::write(&marker, b"").map_err(file_fault("mark the folder"))?;
@@ -155,11 +154,6 @@ pub(super) fn open(
     Ok(Store {
         inner: Arc::new(Inner::start(shared, committer)?),
     })
-}
-
-/// The database of the store in `dir`.
-pub(super) fn database(dir: &Path) -> PathBuf {
-    dir.join(DATABASE)
 }
 
 /// The folder of body files of the store in `dir`.

@@ -11,11 +11,22 @@ use crate::audit::{Act, Event, verify};
 use crate::clock::Timestamp;
 use crate::message::{MessageId, Precedence};
 
+/// The default engine; `RAVELIN_TEST_ENGINE=sled` has the same tests run on that one.
+pub(super) fn engine_under_test() -> EngineKind {
+    let named = std::env::var("RAVELIN_TEST_ENGINE").ok();
+    named.map_or_else(EngineKind::default, |name| {
+        let mut all = EngineKind::ALL.into_iter();
+        all.find(|kind| kind.name() == name && kind.is_built())
+            .expect("RAVELIN_TEST_ENGINE names an engine that is built")
+    })
+}
+
 pub(super) fn settings(dir: &Path) -> Settings {
     Settings {
         dir: dir.join("store"),
         key: StoreKey::new([1; 32]),
         export: Some(dir.join("audit.jsonl")),
+        engine: engine_under_test(),
         assurance: Assurance::Standard,
     }
 }
@@ -240,18 +251,31 @@ fn nothing_lies_in_the_clear() {
     let mut change = Change::new();
     change.put_draft(draft(1), b"SECRET-IN-THE-BODY".as_slice().into());
     open(dir.path()).commit_blocking(change).unwrap();
-    let octets = std::fs::read(dir.path().join("store/ravelin.redb")).unwrap();
+    let mut octets = Vec::new();
+    all_octets(&dir.path().join("store"), &mut octets);
+    assert!(octets.len() > 400, "{}", octets.len());
     for clear in [&b"SECRET-IN-THE-BODY"[..], b"drafter"] {
         assert!(!octets.windows(clear.len()).any(|window| window == clear));
     }
 }
 
+/// The octets of all files below `dir`.
+fn all_octets(dir: &Path, octets: &mut Vec<u8>) {
+    for found in std::fs::read_dir(dir).unwrap() {
+        let path = found.unwrap().path();
+        match path.is_dir() {
+            true => all_octets(&path, octets),
+            false => octets.extend(std::fs::read(path).unwrap()),
+        }
+    }
+}
+
 /// Changes the engine behind the store's back.
 pub(super) fn tamper(dir: &Path, change: impl FnOnce(&dyn Engine) -> Vec<Write>) {
-    let path = dir.join("store/ravelin.redb");
-    let engine = super::redb::Redb::open(&path, Assurance::Standard, engine::LastStop::Clean);
+    let database = database::Database::of(engine_under_test(), &dir.join("store")).unwrap();
+    let engine = database.open(Assurance::Standard, engine::LastStop::Clean);
     let engine = engine.unwrap();
-    let writes = change(&engine);
+    let writes = change(&*engine);
     engine.apply(writes).unwrap();
 }
 

@@ -1,5 +1,6 @@
 //! What the crash test and the bench share: the switch as a process, and its two neighbours.
 //!
+//! - `engine`: which engine the store has.
 //! - `process`: the real binary, `ravelin serve`, started and killed.
 //! - `source`: people's mail programs: many messages over one connection.
 //! - `wire`: a client that says what it is told to.
@@ -7,6 +8,7 @@
 
 #![allow(dead_code, reason = "each user takes a part")]
 
+pub mod engine;
 pub mod process;
 pub mod sink;
 pub mod source;

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::engine;
 use ravelin::cli::demo::{Nation, Trouble};
 use ravelin::store::crash::VARIABLE;
 use tokio::sync::oneshot;
@@ -47,6 +48,8 @@ pub fn with_any_ports(nation: &Nation, dir: &Path) -> io::Result<PathBuf> {
     for address in [ports.submission, ports.relay, ports.desk] {
         text = text.replace(&address.to_string(), "127.0.0.1:0");
     }
+    let engine = format!("[store]\nengine = \"{}\"\n", engine::under_test().name());
+    let text = text.replacen("[store]\n", &engine, 1);
     let path = config.join(format!("{}-any-ports.toml", nation.profile.name));
     fs::write(&path, text)?;
     Ok(path)

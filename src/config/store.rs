@@ -1,18 +1,42 @@
-//! The key of the store: a file, or a credential of the service manager.
+//! `[store]`: its key (a file, or a credential of the service manager) and its engine.
 //!
-//! Refuses: both, and neither.
+//! Refuses: two keys, and none; an engine that this program was built without.
 
 use std::path::Path;
+
+use toml::Spanned;
 
 use super::ConfigError;
 use super::resolve::Place;
 use super::written;
-use crate::store::StoreKey;
+use crate::store::{EngineKind, StoreKey};
 
 /// Where the service manager puts credentials (systemd.exec, `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 impl Place<'_> {
+    pub(super) fn engine(
+        &self,
+        named: Option<&Spanned<written::StoreEngine>>,
+    ) -> Result<EngineKind, ConfigError> {
+        let Some(named) = named else {
+            return Ok(EngineKind::default());
+        };
+        let engine = match named.get_ref() {
+            written::StoreEngine::Redb => EngineKind::Redb,
+            written::StoreEngine::Sled => EngineKind::Sled,
+        };
+        if !engine.is_built() {
+            return Err(self.error(
+                named.span(),
+                "store.engine",
+                format!("this program was built without {}", engine.name()),
+                "leave the key out, or build with --features sled (README says why it is no default)",
+            ));
+        }
+        Ok(engine)
+    }
+
     pub(super) fn store_key(&self, store: &written::Store) -> Result<StoreKey, ConfigError> {
         match (&store.key, &store.credential) {
             (Some(path), None) => StoreKey::read(&self.path(path.get_ref())).map_err(|error| {
