@@ -306,7 +306,10 @@ fn a_machine_that_lies_about_its_syncs_is_found_out() {
 fn finish(dir: &Path, ledger: &Ledger, rounds: usize, began: Instant) {
     let whole = verify(&std::fs::read(dir.join("audit.jsonl")).unwrap()[..]).unwrap();
     let head = ledger.head.as_ref().unwrap();
-    assert_eq!((whole.records, whole.head_hash), (head.sequence, head.hash.clone()));
+    assert_eq!(
+        (whole.records, whole.head_hash),
+        (head.sequence, head.hash.clone())
+    );
     let acts = ledger.acknowledged();
     assert!(acts > 100, "the child did something: {acts}");
     eprintln!(

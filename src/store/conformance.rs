@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::backup::restore;
 use super::database::Database;
 use super::engine::{Assurance, Engine, EngineKind, LastStop, Pair, Table, Write};
-use super::tests::{clock, settings};
+use super::tests::{check_filled, clock, fill, settings};
 use super::{Fault, Settings, Store};
 
 fn each(test: impl Fn(&Database, &Path)) {
@@ -163,6 +164,29 @@ fn a_database_that_is_open_elsewhere_or_scratched_is_refused() {
                 .is_err()
         );
     });
+}
+
+#[test]
+fn a_backup_goes_from_each_engine_to_each() {
+    let built = || EngineKind::ALL.into_iter().filter(|kind| kind.is_built());
+    for (from, to) in built().flat_map(|from| built().map(move |to| (from, to))) {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |name: &str, engine| Settings {
+            dir: dir.path().join(name),
+            export: None,
+            engine,
+            ..settings(dir.path())
+        };
+        let store = Store::open(of("old", from), clock()).unwrap();
+        for n in 1..=3 {
+            store.commit_blocking(fill(n)).unwrap();
+        }
+        let file = dir.path().join("backup");
+        store.backup(&file, "test", &clock()).unwrap();
+        restore(&file, &of("new", to), &clock()).unwrap();
+        let store = Store::open(of("new", to), clock()).unwrap();
+        (1..=3).for_each(|n| check_filled(&store, n));
+    }
 }
 
 #[test]
