@@ -10,11 +10,13 @@
 
 mod desk;
 mod events;
+mod judging;
 mod outbox;
 mod operator;
 mod permits;
 mod policies;
 mod reload;
+mod revocation;
 mod upkeep;
 
 use std::sync::Arc;
@@ -26,20 +28,19 @@ pub use reload::ReloadError;
 pub use upkeep::BackupError;
 
 use crate::accept::{Answer, Line};
-use crate::check;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, InForce};
 use crate::decision::{Fault, Refusal, Stop};
 use crate::message::envelope::Peer;
 use crate::message::received::Received;
 use crate::message::{DraftId, MessageId};
-use crate::open::{self, Opener};
 use crate::queue::Queue;
 use crate::report;
-use crate::review::{self, Draft, Released, Review};
-use crate::seal::{self, Sealed};
+use crate::review::{Draft, Released};
+use crate::seal::Sealed;
 use crate::store::crash::{self, Point};
 use crate::store::{Change, Store};
+use judging::{Basis, Judgement};
 use permits::Permits;
 
 /// One switch: its configuration, its store, and its queue.
@@ -67,11 +68,17 @@ impl Line for Switch {
         let actor = events::actor(received.peer());
         // One snapshot for the whole message: it is judged under one configuration.
         let config = self.config.snapshot();
-        let verdict = self.judge_aside(&config, received).await;
+        let Judgement { verdict, basis } = self.judge_aside(&config, received).await;
         let change = match &verdict {
-            Ok(judged) => self.keep(&config, judged, &actor),
-            Err(Stop::Refuse(refusal)) => Ok(events::refused(self.now(), id, &actor, refusal)),
-            Err(Stop::Fault(fault)) => Ok(events::fault(self.now(), id, &actor, fault)),
+            Ok(judged) => self.keep(&config, judged, &basis, &actor),
+            Err(Stop::Refuse(refusal)) => {
+                let refused = events::refused(self.now(), id, &actor, refusal);
+                Ok(events::one(events::with_basis(refused, &basis)))
+            }
+            Err(Stop::Fault(fault)) => {
+                let failed = events::fault(self.now(), id, &actor, fault);
+                Ok(events::one(events::with_basis(failed, &basis)))
+            }
         };
         // Nothing is acknowledged, and no reason told, before it is on stable storage.
         let kept = match change {
@@ -89,8 +96,8 @@ impl Line for Switch {
     }
 
     async fn unreadable(&self, id: MessageId, peer: Peer, refusal: Refusal) -> Answer {
-        let change = events::refused(self.now(), id, &events::actor(&peer), &refusal);
-        match self.commit(change).await {
+        let event = events::refused(self.now(), id, &events::actor(&peer), &refusal);
+        match self.commit(events::one(event)).await {
             Ok(()) => Answer::Refused(Box::new(refusal)),
             Err(fault) => Answer::Fault(fault),
         }
@@ -111,44 +118,35 @@ impl Switch {
         }
     }
 
-    /// The steps of the line, one after the other. No input or output, no waiting.
-    fn judge(config: &Config, at: Timestamp, received: Received) -> Result<Judged, Stop> {
-        let bytes = Arc::clone(received.bytes());
-        let opener = Opener::for_peer(config, at, received.peer());
-        let opened = open::open(&opener, received)?;
-        let cleared = check::check(config, at, opened)?;
-        match review::review(config, at, cleared)? {
-            Review::Hold(draft) => Ok(Judged::Held(draft, bytes)),
-            Review::Release(released) => {
-                let sealed = seal::seal(config, at, &released)?;
-                Ok(Judged::Passed(released, sealed))
-            }
-        }
-    }
-
-    /// Judges on a crypto thread, under a permit by precedence: a flood of ROUTINE delays no FLASH.
-    async fn judge_aside(&self, config: &Arc<Config>, received: Received) -> Result<Judged, Stop> {
-        let permit = self.permits.take(permits::urgency(&received)).await;
-        let (config, at) = (Arc::clone(config), self.now());
-        let judged = tokio::task::spawn_blocking(move || Self::judge(&config, at, received)).await;
-        drop(permit);
-        judged.unwrap_or_else(|error| Err(Fault::new("judge the message", error).into()))
-    }
-
     /// What is to be kept of a judgement: entries or draft, notices, and the event.
-    fn keep(&self, config: &Config, judged: &Judged, actor: &str) -> Result<Change, Fault> {
+    fn keep(
+        &self,
+        config: &Config,
+        judged: &Judged,
+        basis: &Basis,
+        actor: &str,
+    ) -> Result<Change, Fault> {
         let mut change = Change::new();
         match judged {
             Judged::Held(draft, bytes) => {
                 let id = DraftId::new(self.clock.fresh_id());
-                events::held(&mut change, self.now(), id, draft, actor);
+                let held = events::held(self.now(), id, draft, actor);
+                change.record(events::with_basis(held, basis));
                 change.put_draft(desk::row(id, draft)?, Arc::clone(bytes));
                 for officer in Self::officers(config, &draft.needs) {
                     self.say(config, &mut change, report::waiting(&officer, id, draft))?;
                 }
             }
             Judged::Passed(released, sealed) => {
-                events::accepted(config, &mut change, self.now(), released, sealed, actor);
+                events::accepted(
+                    config,
+                    &mut change,
+                    self.now(),
+                    released,
+                    sealed,
+                    basis,
+                    actor,
+                );
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed.clone());
                 }

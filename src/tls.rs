@@ -102,24 +102,14 @@ pub fn exporter_binding(connection: &rustls::ServerConnection) -> Option<Vec<u8>
 ///
 /// # Errors
 /// A fault when our own means (revocation data) do not let us judge a certificate that may be good.
-pub fn identify(
+pub async fn identify(
     config: &Config,
     chain: &[CertificateDer<'_>],
     at: Timestamp,
 ) -> Result<Identity, Fault> {
-    let certificates: Vec<Certificate> = chain
-        .iter()
-        .filter_map(|der| Certificate::from_der(der).ok())
-        .collect();
+    let certificates = read(chain);
     let Some((own, extra)) = certificates.split_first() else {
         return Ok(Identity::Nobody);
-    };
-    let trusted = |trust: &TrustStore| match trust.validate(own, extra, Purpose::Client, at) {
-        Ok(_) => Ok(true),
-        Err(problem) if problem.is_ours() => {
-            Err(Fault::new("judge the certificate of a peer", problem))
-        }
-        Err(_) => Ok(false),
     };
     let names = own.dns_names();
     for link in &config.links {
@@ -127,7 +117,7 @@ pub fn identify(
             .peer
             .as_ref()
             .is_some_and(|peer| names.iter().any(|name| name.eq_ignore_ascii_case(peer)));
-        if named && trusted(&link.trust)? {
+        if named && is_trusted(&link.trust, own, extra, at).await? {
             return Ok(Identity::Link(link.name.clone()));
         }
     }
@@ -135,11 +125,45 @@ pub fn identify(
         let Ok(address) = Address::parse(&email) else {
             continue;
         };
-        if config.subjects.contains_key(&address) && trusted(&config.trust)? {
+        if config.subjects.contains_key(&address)
+            && is_trusted(&config.trust, own, extra, at).await?
+        {
             return Ok(Identity::Subject(address));
         }
     }
     Ok(Identity::Nobody)
+}
+
+async fn is_trusted(
+    trust: &TrustStore,
+    own: &Certificate,
+    extra: &[Certificate],
+    at: Timestamp,
+) -> Result<bool, Fault> {
+    match trust.validate_aside(own, extra, Purpose::Client, at).await {
+        Ok(_) => Ok(true),
+        Err(problem) if problem.is_ours() => {
+            Err(Fault::new("judge the certificate of a peer", problem))
+        }
+        Err(_) => Ok(false),
+    }
+}
+
+/// As [`confirm_server`], for the reactor: nothing waits there.
+///
+/// # Errors
+/// As [`confirm_server`].
+pub async fn confirm_server_aside(
+    trust: &TrustStore,
+    chain: &[CertificateDer<'_>],
+    at: Timestamp,
+) -> Result<(), TlsError> {
+    let certificates = read(chain);
+    let (own, extra) = certificates
+        .split_first()
+        .ok_or_else(|| TlsError::Name("a server without certificate".into()))?;
+    let path = trust.validate_aside(own, extra, Purpose::Server, at).await;
+    path.map(drop).map_err(setup)
 }
 
 /// Confirms a server's certificate by our own trust store: path and revocation.
@@ -151,10 +175,7 @@ pub fn confirm_server(
     chain: &[CertificateDer<'_>],
     at: Timestamp,
 ) -> Result<(), TlsError> {
-    let certificates: Vec<Certificate> = chain
-        .iter()
-        .filter_map(|der| Certificate::from_der(der).ok())
-        .collect();
+    let certificates = read(chain);
     let (own, extra) = certificates
         .split_first()
         .ok_or_else(|| TlsError::Name("a server without certificate".into()))?;
@@ -162,6 +183,13 @@ pub fn confirm_server(
         .validate(own, extra, Purpose::Server, at)
         .map(drop)
         .map_err(setup)
+}
+
+fn read(chain: &[CertificateDer<'_>]) -> Vec<Certificate> {
+    chain
+        .iter()
+        .filter_map(|der| Certificate::from_der(der).ok())
+        .collect()
 }
 
 fn roots(anchors: &[Certificate]) -> Result<RootCertStore, TlsError> {

@@ -103,8 +103,9 @@ impl<L: Line> Connection<L> {
             shaken = timeout(HANDSHAKE, self.acceptor.accept(stream)) => shaken??,
             () = self.place.is_needed() => return Err(io::Error::other("the place is needed")),
         };
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let identity = tls::identify(&self.config, chain, self.clock.now());
+        let chain = stream.get_ref().1.peer_certificates();
+        let chain = chain.unwrap_or_default().to_vec();
+        let identity = tls::identify(&self.config, &chain, self.clock.now()).await;
         self.certified = identity.unwrap_or_else(|fault| {
             tracing::error!(fault = %fault.chain(), "a peer cannot be told from a stranger");
             self.cannot_tell = true;

@@ -78,8 +78,9 @@ async fn answer(
     socket: TcpStream,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await??;
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let caller = Caller(match tls::identify(config, chain, clock.now())? {
+    let chain = stream.get_ref().1.peer_certificates();
+    let chain = chain.unwrap_or_default().to_vec();
+    let caller = Caller(match tls::identify(config, &chain, clock.now()).await? {
         Identity::Subject(address) => Some(address),
         Identity::Link(_) | Identity::Nobody => None,
     });

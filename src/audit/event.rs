@@ -117,6 +117,8 @@ pub enum Act {
     Forbidden,
     /// A draft waits for release.
     Held,
+    /// Revocation lists were read again, because their files changed.
+    ListsRead,
     /// An operator holds an entry back.
     Paused,
     /// An operator gave an entry another next hop.
@@ -178,6 +180,7 @@ impl Act {
             Self::Fault => "fault",
             Self::Forbidden => "forbidden",
             Self::Held => "held",
+            Self::ListsRead => "lists-read",
             Self::Paused => "paused",
             Self::Redirected => "redirected",
             Self::Queued => "queued",

@@ -101,6 +101,7 @@ pub async fn start_accepting(
         Arc::clone(&switch),
     ));
     tasks.spawn(expire_drafts(Arc::clone(&switch)));
+    tasks.spawn(Arc::clone(&switch).keep_revocation_new());
     Ok(Running {
         listeners,
         admin: desk,

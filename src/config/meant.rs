@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::listeners::Listener;
+use super::revocation::RevocationData;
 use super::{
     DomainCertificate, KeyTransport, LinkProtocol, Recipients, SignedBy, SioLabelRule, TlsNeed,
 };
@@ -61,6 +62,8 @@ pub struct Config {
     pub passwords: Option<Arc<Passwords>>,
     /// Where the trust list comes from; what it says stands in every trust store.
     pub trust_list: Option<ListProvenance>,
+    /// How revocation data comes in while the switch runs.
+    pub revocation: RevocationData,
     /// The anchors of this domain and of all links, for the TLS handshake.
     pub tls_anchors: Vec<Certificate>,
     /// Where it listens.

@@ -12,6 +12,7 @@ mod meant;
 mod policies;
 mod resolve;
 mod review;
+mod revocation;
 mod signature;
 mod store;
 mod trust_list;
@@ -30,6 +31,7 @@ pub use meant::{
     SealProfile, SignerRule, Subject,
 };
 
+pub use revocation::RevocationData;
 pub(crate) use trust_list::read as read_trust_list;
 pub use units::{ByteSize, Life};
 pub use written::{

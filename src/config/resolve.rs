@@ -13,13 +13,14 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::meant::{Arrival, Config, Keys, Link, ReleaseOwed, SealProfile, Subject};
+use super::revocation::fetching;
 use super::written::{self, Written};
 use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
-use crate::crypto::revocation::RevocationList;
+use crate::crypto::revocation::fetch::Online;
 use crate::crypto::trust::{RevocationCheck, StaleRule, Suite, TrustStore};
 use crate::label::marked::Markings;
 use crate::label::{Clearance, Policies, Policy, naming};
@@ -52,6 +53,8 @@ pub(super) fn resolve(
         .suite
         .map_or(Suite::default(), |suite| suite.0);
     let stale = written.trust.stale.map_or(StaleRule::Hold, |rule| rule.0);
+    let mut revocation = at.revocation(&written);
+    let own = fetching(own, revocation.online.as_ref(), &written.trust.fetch);
     let own = own
         .with_intermediates(authorities)
         .with_stale(stale)
@@ -72,7 +75,9 @@ pub(super) fn resolve(
     })?;
     let mut links: Vec<Arc<Link>> = Vec::new();
     for link in &written.link {
-        let link = at.link(link, &policies, policy, &trust, written.trust.revocation)?;
+        let rule = written.trust.revocation;
+        let online = revocation.online.as_ref();
+        let link = at.link(link, &policies, policy, &trust, rule, online)?;
         if links.iter().any(|other| other.name == link.name) {
             return Err(at.whole(
                 &format!("link.{}", link.name),
@@ -81,6 +86,10 @@ pub(super) fn resolve(
             ));
         }
         links.push(Arc::new(link));
+    }
+    let stores = links.iter().map(|link| &link.trust);
+    for store in std::iter::once(&trust).chain(stores) {
+        revocation.add_files(store);
     }
     let mut subjects = BTreeMap::new();
     for subject in &written.subject {
@@ -164,6 +173,7 @@ pub(super) fn resolve(
         }),
         trust,
         trust_list,
+        revocation,
         tls_anchors,
         listeners: written
             .listen
@@ -308,25 +318,14 @@ impl Place<'_> {
         rule: Revocation,
     ) -> Result<TrustStore, ConfigError> {
         let anchors = self.certificates(&format!("{key}.anchors"), anchors)?;
-        let mut lists = Vec::new();
-        for path in crls {
-            let key = format!("{key}.crls");
-            lists.extend(
-                RevocationList::from_pem_many(&self.read(&key, path)?).map_err(|error| {
-                    self.error(
-                        path.span(),
-                        &key,
-                        error,
-                        "the file holds PEM revocation lists",
-                    )
-                })?,
-            );
-        }
+        let files = self.list_files(&format!("{key}.crls"), crls)?;
         let rule = match rule {
             Revocation::IfPresent => RevocationCheck::Optional,
             Revocation::Required => RevocationCheck::Required,
         };
-        Ok(TrustStore::new(anchors, Vec::new(), lists).with_revocation(rule))
+        Ok(TrustStore::new(anchors, Vec::new(), Vec::new())
+            .with_files(Arc::new(files))
+            .with_revocation(rule))
     }
 
     fn policy_named<'p>(
@@ -390,6 +389,7 @@ impl Place<'_> {
         own: &Policy,
         own_trust: &Arc<TrustStore>,
         rule: Revocation,
+        online: Option<&Arc<Online>>,
     ) -> Result<Link, ConfigError> {
         let key = |part: &str| format!("link.{}.{part}", link.name.get_ref());
         let far = match &link.policy {
@@ -415,6 +415,9 @@ impl Place<'_> {
         }
         if let Some(suite) = link.suite {
             trust = Arc::new(TrustStore::clone(&trust).with_suite(suite.0));
+        }
+        if let Some(what) = &link.fetch {
+            trust = Arc::new(fetching(TrustStore::clone(&trust), online, what));
         }
         if link.tls != TlsNeed::Never && link.peer.is_none() {
             return Err(self.error(

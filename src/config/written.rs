@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::directory::Directory;
 use super::listeners::Listen;
+use super::revocation::Fetched;
 use super::units::{ByteSize, Life, Stale, SuiteName};
 use crate::crypto::algorithm::RsaPadding;
 use crate::message::Precedence;
@@ -24,6 +25,8 @@ pub(super) struct Written {
     pub store: Store,
     pub keys: Keys,
     pub trust: Trust,
+    #[serde(default)]
+    pub revocation: super::revocation::Revocation,
     pub listen: Vec<Spanned<Listen>>,
     #[serde(default)]
     pub policies: Policies,
@@ -129,8 +132,12 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Trust {
     pub anchors: Vec<Spanned<PathBuf>>,
+    /// CRLs in PEM or DER: files, or folders of them. They are read again when they change.
     #[serde(default)]
     pub crls: Vec<Spanned<PathBuf>>,
+    /// What is fetched where these do not tell a status; nothing unless it is named.
+    #[serde(default)]
+    pub fetch: Vec<Fetched>,
     #[serde(default)]
     pub revocation: Revocation,
     /// Authorities that may stand between the anchors and everybody else; believed in nothing.
@@ -275,6 +282,9 @@ pub(super) struct Link {
     pub anchors: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub crls: Vec<Spanned<PathBuf>>,
+    /// As in `[trust]`, for this link; without it, nothing, or with the anchors of `[trust]` what
+    /// that says.
+    pub fetch: Option<Vec<Fetched>>,
     /// As in `[trust]`, for this link; without it, `refuse`, or with the anchors of `[trust]` its
     /// rule.
     pub stale: Option<Stale>,

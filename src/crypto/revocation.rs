@@ -19,7 +19,9 @@ use crate::clock::Timestamp;
 
 mod beside;
 pub mod fetch;
+pub mod files;
 pub mod http;
+pub mod noted;
 pub mod ocsp;
 mod reading;
 pub(crate) mod scope;

@@ -13,10 +13,13 @@ use der::asn1::ObjectIdentifier;
 use super::certificate::Certificate;
 use super::revocation::RevocationList;
 use super::revocation::fetch::{Missing, Online};
+use super::revocation::files::ListFiles;
+use super::revocation::noted;
 use super::revocation::ocsp::Response;
 use crate::clock::Timestamp;
 
 mod anchor;
+mod aside;
 #[cfg(test)]
 mod attribute_tests;
 mod attributes;
@@ -137,6 +140,20 @@ pub struct Finding {
     pub missing: Vec<Missing>,
 }
 
+impl Finding {
+    /// Tells whoever judges what this rests on; whether there is somebody.
+    fn is_noted(&self) -> bool {
+        let told = || match &self.outcome {
+            Ok(path) => path.evidence().iter().map(ToString::to_string).collect(),
+            Err(problem) if problem.is_of_revocation() => {
+                vec![format!("{}: {}", problem.certificate(), problem.fault())]
+            }
+            Err(_) => Vec::new(),
+        };
+        noted::note(told, &self.missing)
+    }
+}
+
 /// Anchors, authorities and CRLs that this switch was configured with, and the rules they go by.
 #[derive(Clone, Debug, Default)]
 pub struct TrustStore {
@@ -144,6 +161,7 @@ pub struct TrustStore {
     anchor_certificates: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     lists: Arc<Vec<RevocationList>>,
+    files: Option<Arc<ListFiles>>,
     revocation: RevocationCheck,
     stale: StaleRule,
     suite: Suite,
@@ -191,6 +209,21 @@ pub struct Evidence {
     pub next_update: Option<Timestamp>,
     /// Until when it counts.
     pub until: Timestamp,
+}
+
+impl std::fmt::Display for Evidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (said, when) = (&self.source, self.this_update);
+        write!(
+            f,
+            "{}: not revoked, says {said}, thisUpdate {when}, ",
+            self.certificate
+        )?;
+        match self.next_update {
+            Some(next) => write!(f, "nextUpdate {next}"),
+            None => write!(f, "counts until {}", self.until),
+        }
+    }
 }
 
 /// A path that was looked at and is not good.
@@ -336,6 +369,27 @@ impl TrustStore {
         self
     }
 
+    /// The same store without a way out.
+    #[must_use]
+    pub fn without_online(mut self) -> Self {
+        self.online = None;
+        self.remembered = Arc::default();
+        self
+    }
+
+    /// The same store with the CRLs of these files, as they are read again.
+    #[must_use]
+    pub fn with_files(mut self, files: Arc<ListFiles>) -> Self {
+        self.files = Some(files);
+        self.remembered = Arc::default();
+        self
+    }
+
+    /// The files that its CRLs are read from, if they are.
+    pub fn files(&self) -> Option<&Arc<ListFiles>> {
+        self.files.as_ref()
+    }
+
     /// The way out, if there is one.
     pub fn online(&self) -> Option<&Arc<Online>> {
         self.online.as_ref()
@@ -343,12 +397,18 @@ impl TrustStore {
 
     /// The CRLs at hand.
     pub fn lists(&self) -> Arc<Vec<RevocationList>> {
-        Arc::clone(&self.lists)
+        match &self.files {
+            Some(files) => files.lists(),
+            None => Arc::clone(&self.lists),
+        }
     }
 
     /// Grows whenever something new is known of who was revoked.
     fn generation(&self) -> u64 {
-        self.online.as_ref().map_or(0, |online| online.generation())
+        let fetched = self.online.as_ref().map_or(0, |online| online.generation());
+        let read = self.files.as_ref().map_or(0, |files| files.generation());
+        // Neither ever shrinks, so that the sum grows with each of them.
+        fetched.wrapping_add(read)
     }
 
     /// The same store with other known authorities.
@@ -381,6 +441,7 @@ impl TrustStore {
     #[must_use]
     pub fn with_lists(mut self, lists: Vec<RevocationList>) -> Self {
         self.lists = Arc::new(lists);
+        self.files = None;
         self.remembered = Arc::default();
         self
     }
@@ -413,7 +474,8 @@ impl TrustStore {
     /// Looks for a path from `certificate` to an anchor that is good for `purpose` at `at`.
     /// `extra` are certificates that came along with the message; they are believed in nothing.
     /// A path that was found good is remembered as long as nothing in it begins or ends. Where the
-    /// store has a way out, this waits for the network, as long as the way out allows.
+    /// store has a way out, this waits for the network, as long as the way out allows; within
+    /// [`noted::noting`] it waits for nothing, and what is missing is noted.
     pub fn validate(
         &self,
         certificate: &Certificate,
@@ -423,7 +485,7 @@ impl TrustStore {
     ) -> Result<Path, TrustProblem> {
         for _ in 0..MOST_ROUNDS {
             let found = self.look(certificate, extra, purpose, at);
-            if found.missing.is_empty() {
+            if found.is_noted() || found.missing.is_empty() {
                 return found.outcome;
             }
             self.fetch(&found.missing, at);

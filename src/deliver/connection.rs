@@ -161,8 +161,10 @@ async fn handshake(
     let peer = link.peer.unwrap_or_default();
     let name = tls::server_name(peer).map_err(io::Error::other)?;
     let stream = timeout(HANDSHAKE, TlsConnector::from(config).connect(name, stream)).await??;
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    tls::confirm_server(link.trust, chain, at).map_err(io::Error::other)?;
+    let chain = stream.get_ref().1.peer_certificates();
+    let chain = chain.unwrap_or_default().to_vec();
+    let confirmed = tls::confirm_server_aside(link.trust, &chain, at).await;
+    confirmed.map_err(io::Error::other)?;
     Ok(stream)
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::judging::Judgement;
 use super::{Judged, Switch, events};
 use crate::audit::{Act, Event};
 use crate::check;
@@ -131,11 +132,11 @@ impl Switch {
         draft.collected.push(release);
         let submitted = self.submitted_octets(id)?;
         let config = self.config.snapshot();
-        let judged = match draft.received(&submitted) {
+        let Judgement { verdict, basis } = match draft.received(&submitted) {
             Ok(received) => self.judge_aside(&config, received).await,
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Judgement::at_once(self.now(), refusal.into()),
         };
-        let (change, needs) = match judged {
+        let (change, needs) = match verdict {
             Ok(Judged::Passed(released, sealed)) => {
                 let mut change = Change::new();
                 let event = Event::new(self.now(), Act::Released, officer.to_string())
@@ -148,6 +149,7 @@ impl Switch {
                     self.now(),
                     &released,
                     &sealed,
+                    &basis,
                     &draft.drafter,
                 );
                 for sealed in sealed {
@@ -159,11 +161,10 @@ impl Switch {
             }
             Ok(Judged::Held(now, _)) => {
                 draft.needs.clone_from(&now.needs);
-                let mut change = events::one(
-                    Event::new(self.now(), Act::Reviewed, officer.to_string())
-                        .message(draft.message)
-                        .draft(id),
-                );
+                let event = Event::new(self.now(), Act::Reviewed, officer.to_string())
+                    .message(draft.message)
+                    .draft(id);
+                let mut change = events::one(events::with_basis(event, &basis));
                 change.update_draft(DraftRow {
                     state: DraftState::Reviewed,
                     payload: serde_json::to_vec(&draft)
@@ -180,6 +181,7 @@ impl Switch {
                     Stop::Refuse(refusal) => events::with_refusal(event, refusal),
                     Stop::Fault(fault) => event.detail("fault", fault.chain()),
                 };
+                let event = events::with_basis(event, &basis);
                 self.commit(events::one(event)).await?;
                 return Err(stop.into());
             }

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::judging::Basis;
 use crate::audit::{Act, Event};
 use crate::check;
 use crate::clock::Timestamp;
@@ -30,6 +31,7 @@ pub(super) fn accepted(
     at: Timestamp,
     released: &Released,
     sealed: &[Sealed],
+    basis: &Basis,
     actor: &str,
 ) {
     let cleared = released.cleared();
@@ -47,7 +49,7 @@ pub(super) fn accepted(
         .detail("released-by", list(released.authorizing()));
     let grounds = cleared.grounds().iter().chain(released.grounds());
     let grounds = grounds.chain(sealed.iter().flat_map(Sealed::grounds));
-    change.record(with_grounds(event, grounds));
+    change.record(with_basis(with_grounds(event, grounds), basis));
     let lost = |ground: &&Ground| ground.rule == check::DOWNGRADE;
     if cleared.grounds().iter().any(|ground| lost(&ground)) {
         let event = Event::new(at, Act::Downgraded, actor)
@@ -65,30 +67,25 @@ fn precedences(cleared: &check::Cleared) -> String {
 }
 
 /// A message was taken over and waits for release.
-pub(super) fn held(change: &mut Change, at: Timestamp, id: DraftId, draft: &Draft, actor: &str) {
+pub(super) fn held(at: Timestamp, id: DraftId, draft: &Draft, actor: &str) -> Event {
     let needs = draft
         .needs
         .iter()
         .map(|need| format!("{}: {} x {}", need.rule, need.officers, need.role));
-    change.record(
-        Event::new(at, Act::Held, actor)
-            .message(draft.message)
-            .draft(id)
-            .decision("hold")
-            .detail("originator", &draft.drafter)
-            .detail("precedence", draft.precedence)
-            .detail("label", &draft.marking)
-            .detail("recipients", list(&draft.envelope.recipients))
-            .detail("needs", list(&needs.collect::<Vec<_>>())),
-    );
+    Event::new(at, Act::Held, actor)
+        .message(draft.message)
+        .draft(id)
+        .decision("hold")
+        .detail("originator", &draft.drafter)
+        .detail("precedence", draft.precedence)
+        .detail("label", &draft.marking)
+        .detail("recipients", list(&draft.envelope.recipients))
+        .detail("needs", list(&needs.collect::<Vec<_>>()))
 }
 
 /// A message was refused.
-pub(super) fn refused(at: Timestamp, id: MessageId, actor: &str, refusal: &Refusal) -> Change {
-    one(with_refusal(
-        Event::new(at, Act::Refused, actor).message(id),
-        refusal,
-    ))
+pub(super) fn refused(at: Timestamp, id: MessageId, actor: &str, refusal: &Refusal) -> Event {
+    with_refusal(Event::new(at, Act::Refused, actor).message(id), refusal)
 }
 
 /// The reason and the grounds of a refusal.
@@ -105,10 +102,19 @@ pub(super) fn with_refusal(event: Event, refusal: &Refusal) -> Event {
 }
 
 /// Something of ours failed; the peer keeps the message.
-pub(super) fn fault(at: Timestamp, id: MessageId, actor: &str, fault: &Fault) -> Change {
-    one(Event::new(at, Act::Fault, actor)
+pub(super) fn fault(at: Timestamp, id: MessageId, actor: &str, fault: &Fault) -> Event {
+    Event::new(at, Act::Fault, actor)
         .message(id)
-        .detail("fault", fault.chain()))
+        .detail("fault", fault.chain())
+}
+
+/// For which time it was judged, and what told the status of each certificate then.
+pub(super) fn with_basis(event: Event, basis: &Basis) -> Event {
+    let event = event.detail("judged-at", basis.at);
+    let told = basis.told.iter().enumerate();
+    told.fold(event, |event, (index, line)| {
+        event.detail(format!("status-{:02}", index + 1), line)
+    })
 }
 
 /// Which policies are in force: names, versions, digests and signers.

@@ -1,6 +1,7 @@
 //! What the crash test and the bench share: the switch as a process, and its two neighbours.
 //!
 //! - `engine`: which engine the store has.
+//! - `place`: a web server that hands revocation data out, well or badly.
 //! - `process`: the real binary, `ravelin serve`, started and killed.
 //! - `source`: people's mail programs: many messages over one connection.
 //! - `wire`: a client that says what it is told to.
@@ -9,6 +10,7 @@
 #![allow(dead_code, reason = "each user takes a part")]
 
 pub mod engine;
+pub mod place;
 pub mod process;
 pub mod sink;
 pub mod source;

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::fetch::{Key, Missing, Online};
-use crate::clock::Clock;
+use crate::clock::Timestamp;
 
 /// Questions under way at once.
 const AT_ONCE: usize = 16;
@@ -59,12 +59,12 @@ impl Drop for Settling {
 
 impl Online {
     /// Has all of this fetched, and waits until one of them is settled (it came, or it cannot be
-    /// had), but not beyond `until`. What is not settled goes on being fetched.
-    pub async fn bring(self: &Arc<Self>, missing: &[Missing], clock: &Clock, until: Instant) {
+    /// had), but not beyond `until`. `at` is now. What is not settled goes on being fetched.
+    pub async fn bring(self: &Arc<Self>, missing: &[Missing], at: Timestamp, until: Instant) {
         let mut settled = self.flights.settled.subscribe();
         let keys: Vec<Key> = missing.iter().map(Missing::key).collect();
         for (missing, key) in missing.iter().zip(&keys) {
-            self.start(missing, key, clock);
+            self.start(missing, key, at);
         }
         loop {
             settled.mark_unchanged();
@@ -80,12 +80,11 @@ impl Online {
 
     /// Has what is in use asked for again where it ends soon or was asked for longer ago than
     /// `every`. Waits for nothing. How many questions that makes.
-    pub fn refresh(self: &Arc<Self>, clock: &Clock, every: Duration) -> usize {
-        let at = clock.now();
+    pub fn refresh(self: &Arc<Self>, at: Timestamp, every: Duration) -> usize {
         let mut due = self.lists.due(at, every);
         due.extend(self.answers.due(at, every));
         for missing in &due {
-            self.start(missing, &missing.key(), clock);
+            self.start(missing, &missing.key(), at);
         }
         due.len()
     }
@@ -96,7 +95,7 @@ impl Online {
         self.answers.sweep();
     }
 
-    fn start(self: &Arc<Self>, missing: &Missing, key: &Key, clock: &Clock) {
+    fn start(self: &Arc<Self>, missing: &Missing, key: &Key, at: Timestamp) {
         {
             let mut under_way = self.flights.lock();
             if under_way.contains(key) {
@@ -105,20 +104,19 @@ impl Online {
             if under_way.len() >= MOST {
                 drop(under_way);
                 let reason = format!("{}: too much is being asked already", missing.place());
-                return self.fail(missing, reason, clock.now());
+                return self.fail(missing, reason, at);
             }
             under_way.insert(key.clone());
         }
         let settling = Settling(Arc::clone(self), key.clone());
-        let (missing, clock) = (missing.clone(), clock.clone());
+        let missing = missing.clone();
         tokio::spawn(async move {
             let turns = Arc::clone(&settling.0.flights.turns);
             let Ok(_turn) = turns.acquire().await else {
                 return;
             };
             let online = Arc::clone(&settling.0);
-            let asked =
-                tokio::task::spawn_blocking(move || online.fetch(&missing, clock.now())).await;
+            let asked = tokio::task::spawn_blocking(move || online.fetch(&missing, at)).await;
             if let Err(error) = asked {
                 tracing::error!(%error, "fetching revocation data broke off");
             }

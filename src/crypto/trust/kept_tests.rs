@@ -15,10 +15,10 @@ use super::online_tests::{
 };
 use super::tests::now;
 use super::*;
-use crate::clock::Clock;
 use crate::crypto::certificate::Extension;
 use crate::crypto::lab::{Authority, ListOrder, Request, Usage};
 use crate::crypto::revocation::fetch::{Fetch, FetchError};
+use crate::crypto::revocation::noted;
 
 const DELTA: &str = "http://crl.example/delta.crl";
 
@@ -237,6 +237,37 @@ impl Fetch for Gate {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_wait_has_it_fetched_beside() {
+    let scene = Scene::new();
+    let table = Arc::new(Table::default());
+    let store = scene.store().with_online(online(&table, None));
+    let aside = || store.validate_aside(&scene.end, &[], Purpose::Sign, now());
+    let problem = aside().await.unwrap_err();
+    assert!(problem.to_string().contains("unreachable"), "{problem}");
+    // CRL, then responder; one at a time, each once.
+    assert_eq!(table.count(), 2);
+    table.put(LIST, scene.root.crl(&[], now()).unwrap());
+    let store = scene.store().with_online(online(&table, None));
+    let path = store.validate_aside(&scene.end, &[], Purpose::Sign, now());
+    assert_eq!(path.await.unwrap().evidence().len(), 1);
+    // Whoever notes learns the same, and nothing is fetched within.
+    let fresh = scene.store().with_online(online(&table, None));
+    let before = table.count();
+    let look = |store: &TrustStore| noted::noting(|| check(store, &scene.end, now()));
+    let (outcome, noted) = look(&fresh);
+    assert!(is_unknown(outcome) && noted.missing.len() == 1);
+    assert!(noted.told[0].contains("is not known"), "{noted:?}");
+    assert_eq!(table.count(), before);
+    for _ in 0..2 {
+        let (outcome, noted) = look(&store);
+        outcome.unwrap();
+        let told = "CN=End: not revoked, says CN=Root, thisUpdate 2026-11-21T08:30:00Z, \
+                    nextUpdate 2026-11-28T08:30:00Z";
+        assert_eq!(noted.told, [told]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fifty_wait_for_one_question_and_not_beyond_their_time() {
     let scene = Scene::new();
     let gate = Arc::new(Gate::default());
@@ -250,17 +281,16 @@ async fn fifty_wait_for_one_question_and_not_beyond_their_time() {
     let found = look();
     assert!(found.outcome.unwrap_err().is_ours());
     assert_eq!((found.missing.len(), gate.table.count()), (1, 0));
-    let clock = Clock::fixed(now());
     let soon = Instant::now() + Duration::from_millis(50);
-    online.bring(&found.missing, &clock, soon).await;
+    online.bring(&found.missing, now(), soon).await;
     let found = look();
     assert!(found.outcome.is_err() && found.missing.len() == 1);
     let mut waiters = tokio::task::JoinSet::new();
     for _ in 0..50 {
-        let (online, clock) = (Arc::clone(&online), clock.clone());
+        let online = Arc::clone(&online);
         let missing = found.missing.clone();
         let until = Instant::now() + Duration::from_secs(60);
-        waiters.spawn(async move { online.bring(&missing, &clock, until).await });
+        waiters.spawn(async move { online.bring(&missing, now(), until).await });
     }
     tokio::task::yield_now().await;
     gate.set_open();
@@ -283,21 +313,20 @@ async fn what_is_in_use_is_asked_for_again_before_it_ends() {
     let store = scene.store().with_online(Arc::clone(&online));
     check(&store, &scene.end, now()).unwrap();
     let day = Duration::from_secs(86_400);
-    let at = |minute| Clock::fixed(minutes(minute));
-    assert_eq!(online.refresh(&at(59), day), 0);
-    assert_eq!(online.refresh(&at(30), Duration::from_secs(1800)), 1);
+    assert_eq!(online.refresh(minutes(59), day), 0);
+    assert_eq!(online.refresh(minutes(30), Duration::from_secs(1800)), 1);
     let next = ListOrder::new(2, minutes(59), minutes(140)).revoke(&scene.end, Some(1));
     table.put(LIST, scene.root.sign_list(&next).unwrap());
     let place = crate::crypto::revocation::fetch::Missing::list(LIST);
     let until = Instant::now() + Duration::from_secs(60);
     online
-        .bring(std::slice::from_ref(&place), &at(32), until)
+        .bring(std::slice::from_ref(&place), minutes(32), until)
         .await;
     // Known long before the old list ends, and before the path that was remembered does.
     assert!(is_revoked(check(&store, &scene.end, minutes(61))));
-    assert_eq!(online.refresh(&at(130), day), 1);
+    assert_eq!(online.refresh(minutes(130), day), 1);
     // A place that nobody needs any more is left alone.
     let unused = Arc::new(Online::new(Arc::clone(&table) as Arc<dyn Fetch>, None));
     unused.fetch(&place, now());
-    assert_eq!(unused.refresh(&at(79), day), 0);
+    assert_eq!(unused.refresh(minutes(79), day), 0);
 }

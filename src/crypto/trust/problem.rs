@@ -104,6 +104,14 @@ impl TrustProblem {
         matches!(self, Self::RevocationUnknown { .. })
     }
 
+    /// Whether it is about what was learned, or not learned, of a revocation.
+    pub fn is_of_revocation(&self) -> bool {
+        matches!(
+            self,
+            Self::RevocationStale { .. } | Self::RevocationUnknown { .. } | Self::Revoked { .. }
+        )
+    }
+
     /// A stable name for programs.
     pub fn id(&self) -> &'static str {
         self.row().id
