@@ -22,6 +22,19 @@ pub enum Stop {
     Refuse(Box<Refusal>),
 }
 
+impl fmt::Display for Stop {
+    /// For our own eyes: the whole chain of a fault, a refusal with its grounds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => f.write_str(&fault.chain()),
+            Self::Refuse(refusal) => {
+                let grounds: Vec<_> = refusal.grounds.iter().map(ToString::to_string).collect();
+                write!(f, "{refusal} {}", grounds.join("; "))
+            }
+        }
+    }
+}
+
 impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         Self::Refuse(Box::new(refusal))
@@ -88,6 +101,9 @@ reasons! {
     /// A party has no clearance on record.
     ClearanceUnknown "clearance.unknown" 550 5 7 1
         "one of the parties the message would reach has no clearance on record";
+    /// Originator or recipient is not on the membership list of the community.
+    CommunityNotMember "community.not-a-member" 550 5 7 1
+        "one of the parties does not belong to the community that this switch serves";
     /// No key of ours opens the message, or it was damaged: one reason for every cause.
     DecryptionFailed "decryption.failed" 550 5 7 5
         "the message could not be decrypted";

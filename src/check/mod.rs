@@ -8,7 +8,9 @@
 //! refused; trouble with our own means (stale revocation data) is a fault, never a pass.
 
 mod access;
+mod asked;
 mod attached;
+mod community;
 mod labels;
 mod origin;
 mod said;
@@ -26,6 +28,7 @@ use crate::open::{Opened, SignerFacts};
 
 pub use access::{DOWNGRADE, again, authorize};
 pub use attached::Labels;
+pub use community::members;
 pub use origin::{Origin, same_person};
 pub use urgency::Urgency;
 
@@ -135,6 +138,12 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     let military = Military::read(facts.headers())
         .map_err(|error| Refusal::because(Reason::MilitaryFieldMalformed, error.to_string()))?;
     let originator = origin::originator(config, &origin, &opened, &military)?;
+    asked::in_time(config, &opened.received().envelope().recipients)?;
+    community::parties(
+        config,
+        &originator,
+        &opened.received().envelope().recipients,
+    )?;
     let mut grounds = Vec::new();
     let label = labels::label(config, &origin, facts, at, &mut grounds)?;
     origin::release_owed(&origin, &label, &opened, &military)?;

@@ -14,7 +14,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
-use crate::crypto::directory::Directory;
+use crate::crypto::directory::{Directory, Members};
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::label::marked::Markings;
@@ -80,6 +80,10 @@ pub struct Config {
     pub subjects: BTreeMap<Address, Subject>,
     /// Where certificates and clearances come from that the configuration does not name.
     pub directory: Arc<dyn Directory>,
+    /// For all that the directory is asked for one message.
+    pub directory_time: Duration,
+    /// Who belongs to the community; without it, everybody that the links lead to.
+    pub members: Option<Arc<dyn Members>>,
     /// The ways out and in.
     pub links: Vec<Arc<Link>>,
     /// Who signs beside the drafter.

@@ -187,6 +187,8 @@ pub(super) fn resolve(
         sio_label: written.policies.sio_label,
         subjects,
         directory: directory.directory,
+        members: directory.members,
+        directory_time: directory.time,
         links,
         signer_rules,
         release_rules,
@@ -310,7 +312,7 @@ impl Place<'_> {
         Ok(found.swap_remove(0))
     }
 
-    fn trust(
+    pub(super) fn trust(
         &self,
         key: &str,
         anchors: &[Spanned<PathBuf>],

@@ -8,13 +8,21 @@
 //! Attack stopped there: a directory that gives somebody else's certificate for a name.
 //! Standards: RFC 4523 (attributes), RFC 4524 (`mail`, `associatedDomain`), RFC 5755 §4.4.6 (clearance).
 
+mod kept;
+#[cfg(feature = "ldap")]
+pub mod ldap;
 mod ldif;
+mod members;
 mod record;
 mod table;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use kept::{Ages, Ask, AskError, Kept};
+#[cfg(feature = "ldap")]
+pub use members::LdapGroup;
+pub use members::{MemberList, Members};
 pub use record::{Attribute, NotUsable, Record, RecordError, Source};
 pub use table::{Table, TableError};
 

@@ -18,11 +18,11 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, InForce, Link, LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
-use crate::decision::Refusal;
+use crate::decision::{Fault, Refusal, Stop};
 use crate::message::address::Address;
 use crate::queue::{Chosen, Claimed, NextHops, Outcome, Queue};
 use crate::smtp::dialogue::{self, Onward, Transaction};
-use crate::store::ReplyRow;
+use crate::store::{EntryRow, ReplyRow};
 use connection::Connection;
 pub use permission::again as judge_again;
 use pool::Pool;
@@ -155,15 +155,20 @@ async fn attempt<O: Outbox>(
     claimed: Claimed,
 ) {
     let row = claimed.row();
-    if let Err(refusal) = permission::again(&config, clock.now(), row) {
+    let permitted = permitted(&config, clock.now(), row).await;
+    if let Err(Stop::Refuse(refusal)) = permitted {
         outbox.forbidden(claimed, *refusal).await;
         return;
     }
     let link = config.links.iter().find(|link| link.name == row.next_hop);
-    let said = match (link, transaction(&claimed, clock.now())) {
-        (Some(link), Ok(transaction)) => converse(&config, &clock, link, &pool, transaction).await,
-        (None, _) => Err("the configuration has no link of this name any more".into()),
-        (_, Err(text)) => Err(text),
+    let said = match (permitted, link, transaction(&claimed, clock.now())) {
+        // Nobody can tell now whether it may go: it waits.
+        (Err(stop), _, _) => Err(stop.to_string()),
+        (Ok(()), Some(link), Ok(transaction)) => {
+            converse(&config, &clock, link, &pool, transaction).await
+        }
+        (Ok(()), None, _) => Err("the configuration has no link of this name any more".into()),
+        (Ok(()), _, Err(text)) => Err(text),
     };
     let by = link.map_or("switch", |link| link.address.as_str());
     let outcomes = row
@@ -182,6 +187,17 @@ async fn attempt<O: Outbox>(
         .collect();
     let onward = said.as_ref().map_or(Onward::Silent, |(_, onward)| *onward);
     outbox.attempted(claimed, outcomes, onward).await;
+}
+
+/// Whether the entry may still go. A directory may be asked: on a thread that may wait.
+async fn permitted(config: &Arc<Config>, at: Timestamp, row: &EntryRow) -> Result<(), Stop> {
+    if row.judged_under == config.judged_under() {
+        return Ok(());
+    }
+    let (config, row) = (Arc::clone(config), row.clone());
+    tokio::task::spawn_blocking(move || permission::again(&config, at, &row))
+        .await
+        .unwrap_or_else(|error| Err(Fault::new("judge an entry again", error).into()))
 }
 
 /// The entry as the dialogue wants it.

@@ -8,15 +8,15 @@
 use crate::check;
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::decision::{Reason, Refusal};
+use crate::decision::{Reason, Refusal, Stop};
 use crate::label::ess;
 use crate::store::{EntryRow, Permitted};
 
 /// Judges an entry by the rules of today.
 ///
 /// # Errors
-/// Why it may not go.
-pub fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Box<Refusal>> {
+/// Why it may not go; a fault when that cannot be told now.
+pub fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Stop> {
     let is_known = config.links.iter().any(|link| link.name == row.next_hop);
     if row.judged_under == config.judged_under() || !is_known {
         return Ok(());
@@ -30,11 +30,11 @@ pub fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Box<R
         Permitted::Own => return Ok(()),
         Permitted::Unknown => {
             let text = "the entry does not say what it was permitted as";
-            return Err(Box::new(Refusal::because(Reason::LabelMissing, text)));
+            return Err(Refusal::because(Reason::LabelMissing, text).into());
         }
     };
     let unreadable = |error: &dyn std::fmt::Display| {
-        Box::new(Refusal::because(Reason::LabelMalformed, error.to_string()))
+        Stop::from(Refusal::because(Reason::LabelMalformed, error.to_string()))
     };
     let read = |der: &Vec<u8>| ess::decode(der).map_err(|error| unreadable(&error));
     let attached: Vec<_> = attached.iter().map(read).collect::<Result<_, _>>()?;
@@ -46,6 +46,7 @@ pub fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Box<R
         .map(|recipient| recipient.mailbox())
         .collect::<Result<_, _>>()
         .map_err(|error| unreadable(&error))?;
+    check::members(config, &recipients)?;
     check::again(
         config,
         at,
@@ -54,5 +55,5 @@ pub fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Box<R
         &row.next_hop,
         &recipients,
     )
-    .map_err(Box::new)
+    .map_err(Stop::from)
 }

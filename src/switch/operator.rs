@@ -170,10 +170,7 @@ impl Switch {
             judged_under: ANOTHER_NEXT_HOP.to_owned(),
             ..row.clone()
         };
-        deliver::judge_again(config, self.now(), &there).map_err(|refusal| {
-            let grounds: Vec<_> = refusal.grounds.iter().map(ToString::to_string).collect();
-            format!("{refusal} {}", grounds.join("; "))
-        })
+        deliver::judge_again(config, self.now(), &there).map_err(|stop| stop.to_string())
     }
 }
 

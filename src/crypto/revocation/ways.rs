@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::fetch::{Fetch, FetchError};
 use super::http::Http;
+#[cfg(feature = "ldap")]
+use crate::crypto::directory::ldap::LdapPlaces;
 
 /// Ways out, by scheme.
 #[derive(Clone, Default)]
@@ -22,7 +24,16 @@ impl Ways {
             time,
             ..Http::default()
         };
-        Self::default().with("http", Arc::new(http))
+        let ways = Self::default().with("http", Arc::new(http));
+        #[cfg(feature = "ldap")]
+        let ways = ways.with(
+            "ldap",
+            Arc::new(LdapPlaces {
+                time,
+                ..LdapPlaces::default()
+            }),
+        );
+        ways
     }
 
     /// The same with one more way. `scheme` is in lower case, without the colon.
