@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +11,7 @@ use ravelin::cli::demo::World;
 use ravelin::clock::Clock;
 use ravelin::config;
 use ravelin::crypto::certificate::Certificate;
+use ravelin::crypto::directory::{Attribute, Directory, Found, Name, Record, Source};
 use ravelin::smtp::dialogue::Outcome;
 
 /// ALDER, whose reader has no certificate in the configuration, and whose mailboxes want envelopes.
@@ -41,6 +44,16 @@ impl Alder {
         world.alder_config = config::load(&file).unwrap();
         world.wake_alder().await.unwrap();
         Self { world, dir }
+    }
+
+    /// The same with another directory, which is not in any file.
+    async fn asking(directory: Arc<dyn Directory>, time: Duration) -> Self {
+        let mut alder = Self::with(NEVER, |_| String::new()).await;
+        alder.world.alder_switch.take().unwrap().stop().await;
+        alder.world.alder_config.directory = directory;
+        alder.world.alder_config.directory_time = time;
+        alder.world.wake_alder().await.unwrap();
+        alder
     }
 
     /// What the switch says to a message from the drafter to the reader.
@@ -84,7 +97,6 @@ impl Alder {
     async fn refused(&self, ground: &str) {
         let outcome = self.send().await;
         assert_eq!(outcome.reply().code, 550, "{outcome:?}");
-        assert!(outcome.reply().to_string().contains("seal.impossible"));
         assert!(self.chain().contains(ground), "{}", self.chain());
         assert_eq!(self.world.alder_mail.count(), 0);
     }
@@ -209,4 +221,93 @@ async fn what_is_wrong_in_a_file_of_the_directory_is_told_with_both_lines() {
     assert_eq!(error.key, "directory.files");
     assert!(error.line.is_some() && !error.remedy.is_empty());
     assert!(error.text.contains("people.ldif:2"), "{error}");
+}
+
+/// Tells after a while, or cannot tell.
+struct Slow(Duration, Result<Arc<Record>, String>);
+
+impl Directory for Slow {
+    fn find(&self, _name: &Name) -> Found {
+        std::thread::sleep(self.0);
+        match &self.1 {
+            Ok(record) => Found::Known(Arc::clone(record)),
+            Err(reason) => Found::Unavailable(reason.clone()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_cannot_tell_or_takes_too_long_is_a_fault_of_ours() {
+    let away = Slow(Duration::ZERO, Err("the directory is away".into()));
+    let record = Record::of(Source::Harvested { by: "x".into() }, Vec::new()).unwrap();
+    let late = Slow(Duration::from_millis(50), Ok(Arc::new(record)));
+    for (slow, time, why) in [
+        (away, Duration::from_secs(60), "the directory is away"),
+        (
+            late,
+            Duration::from_millis(1),
+            "time for one message is over",
+        ),
+    ] {
+        let alder = Alder::asking(Arc::new(slow), time).await;
+        let outcome = alder.send().await;
+        assert_eq!(outcome.reply().code, 451, "{outcome:?}");
+        assert!(alder.chain().contains(why), "{}", alder.chain());
+        assert_eq!(alder.world.alder_mail.count(), 0);
+        alder.world.end().await;
+    }
+    // The twin: the same way, in time, with the certificate.
+    let mut alder = Alder::with(NEVER, |_| String::new()).await;
+    let der = of(&alder.world, "reader").der().to_vec();
+    let record = Record::of(
+        Source::Harvested { by: "x".into() },
+        vec![(Attribute::Certificate, der)],
+    );
+    alder.world.alder_switch.take().unwrap().stop().await;
+    let known = Slow(Duration::ZERO, Ok(Arc::new(record.unwrap())));
+    alder.world.alder_config.directory = Arc::new(known);
+    alder.world.wake_alder().await.unwrap();
+    alder.delivered_to("reader-encrypt").await;
+    alder.world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_on_the_membership_list_neither_writes_nor_is_written_to() {
+    let alder = Alder::with(NEVER, |world| {
+        let file = world.dir.join("config/alder.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text + "members = [\"members.txt\"]\n").unwrap();
+        let members = world.dir.join("config/members.txt");
+        std::fs::write(members, "@alder.example\n").unwrap();
+        entry(READER, &[of(world, "reader")])
+    })
+    .await;
+    let outcome = alder.send().await;
+    assert_eq!(outcome.reply().code, 250, "{outcome:?}");
+    let members = alder.dir.path().join("config/members.txt");
+    for (list, why) in [
+        (
+            "drafter@alder.example\n",
+            "recipient reader@alder.example is not",
+        ),
+        (
+            "reader@alder.example\n",
+            "originator drafter@alder.example is not",
+        ),
+    ] {
+        std::fs::write(&members, list).unwrap();
+        let switch = &alder.world.running().unwrap().switch;
+        switch.reload("test").await.unwrap();
+        let outcome = alder.send().await;
+        assert_eq!(outcome.reply().code, 550, "{outcome:?}");
+        let said = outcome.reply().text();
+        assert!(said.contains("community.not-a-member"), "{said}");
+        assert!(alder.chain().contains(why), "{}", alder.chain());
+    }
+    // A list that cannot be read keeps the one in force.
+    std::fs::write(&members, "reader\n").unwrap();
+    let switch = &alder.world.running().unwrap().switch;
+    let error = switch.reload("test").await.unwrap_err();
+    assert!(error.to_string().contains("members.txt:1"), "{error}");
+    alder.world.end().await;
 }

@@ -10,6 +10,7 @@ pub mod compose;
 mod countersigned;
 pub mod demo;
 pub mod desk;
+mod directory;
 mod init;
 mod inspect;
 mod key;
@@ -85,6 +86,8 @@ enum Command {
     Countersign(countersigned::Countersign),
     /// Run the story of two nations on this machine, every step and every refusal
     Demo(demo::Demo),
+    /// Show what the directory has on record of a name
+    Directory(directory::Directory),
     /// Make a switch of one domain that starts at once: configuration, keys, people
     Init(init::Init),
     /// Take a message apart: every layer, signer, countersigner, label and weakness
@@ -142,6 +145,7 @@ pub fn run() -> ExitCode {
             return block_on(async { Ok(demo::run(demo).await) })
                 .unwrap_or_else(|trouble| answer::exit(Err(trouble)));
         }
+        Command::Directory(directory) => directory::run(directory),
         Command::Init(init) => init::run(init),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Key(key) => key::run(key),

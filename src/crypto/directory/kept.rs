@@ -168,19 +168,22 @@ impl<A: Ask<Answer = Arc<Record>>> Directory for Kept<A> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// Says what it is told to, and counts.
-    #[derive(Default)]
-    struct Told(Mutex<(Vec<Result<Option<u8>, AskError>>, usize)>);
+    struct Told {
+        answers: Mutex<std::vec::IntoIter<Result<Option<u8>, AskError>>>,
+        asked: AtomicUsize,
+    }
 
     impl Ask for Told {
         type Answer = u8;
 
         fn ask(&self, _name: &Name) -> Result<Option<u8>, AskError> {
-            let mut told = self.0.lock().unwrap();
-            told.1 += 1;
-            told.0.remove(0)
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            self.answers.lock().unwrap().next().unwrap()
         }
     }
 
@@ -192,11 +195,15 @@ mod tests {
             unknown: 2 * HOUR,
             pause: HOUR,
         };
-        Kept::new(Told(Mutex::new((says, 0))), ages)
+        let source = Told {
+            answers: Mutex::new(says.into_iter()),
+            asked: AtomicUsize::new(0),
+        };
+        Kept::new(source, ages)
     }
 
     fn asked(kept: &Kept<Told>) -> usize {
-        kept.source.0.lock().unwrap().1
+        kept.source.asked.load(Ordering::SeqCst)
     }
 
     fn name(text: &str) -> Name {
