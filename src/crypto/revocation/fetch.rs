@@ -6,15 +6,16 @@
 //! [`super::beside`] or [`crate::crypto::trust::TrustStore::validate`] fetches it.
 //! Standards: RFC 5280 §4.2.1.13, §4.2.2.1, §6.3.3 (a), 6960 §A.1, 9654 §2.1.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::RevocationList;
 use super::beside::Flights;
 use super::ocsp::{self, NONCE_LENGTH, Response};
-use super::shelf::Shelf;
+use super::shelf::{Shelf, is_paused};
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::Digest;
 use crate::crypto::certificate::{Certificate, hex};
@@ -22,6 +23,9 @@ use crate::crypto::provider;
 
 /// How long a message waits for all that is fetched for it, if nobody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Responders that are remembered as not to be reached.
+const MOST_DOWN: usize = 1024;
 
 /// Why nothing was fetched.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -108,6 +112,9 @@ pub struct Online {
     pub(super) lists: Shelf<RevocationList>,
     pub(super) answers: Shelf<Response>,
     patience: Duration,
+    /// Responders that could not be reached, since when, and why: whoever else is asked about there
+    /// would wait for nothing.
+    down: Mutex<HashMap<String, (Timestamp, String)>>,
     /// Counts what changed, so that nobody goes on with what was concluded before.
     generation: AtomicU64,
     pub(super) flights: Flights,
@@ -121,6 +128,7 @@ impl Online {
             lists: Shelf::new(folder.clone()),
             answers: Shelf::new(folder),
             patience: PATIENCE,
+            down: Mutex::default(),
             generation: AtomicU64::new(0),
             flights: Flights::default(),
         }
@@ -162,7 +170,14 @@ impl Online {
             return Err(error.map_or_else(|| missing.place.clone(), |error| error.to_string()));
         }
         match missing.what {
-            What::Answer(..) => self.answers.may_ask(missing, at),
+            What::Answer(..) => {
+                self.answers.may_ask(missing, at)?;
+                let down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+                match down.get(&missing.place) {
+                    Some((since, reason)) if is_paused(*since, at) => Err(reason.clone()),
+                    Some(_) | None => Ok(()),
+                }
+            }
             What::List => self.lists.may_ask(missing, at),
         }
     }
@@ -180,7 +195,7 @@ impl Online {
         }
         let is_new = match &missing.what {
             What::Answer(certificate, issuer) => {
-                let answer = self.asked(&missing.place, certificate, issuer);
+                let answer = self.asked(&missing.place, certificate, issuer, at);
                 self.answers.keep(missing, answer, at)
             }
             What::List => {
@@ -202,6 +217,7 @@ impl Online {
         place: &str,
         certificate: &Certificate,
         issuer_spki: &[u8],
+        at: Timestamp,
     ) -> Result<Response, String> {
         let mut nonce = [0; NONCE_LENGTH];
         provider::default()
@@ -209,13 +225,23 @@ impl Online {
             .map_err(|error| error.to_string())?;
         let question = ocsp::request(certificate, issuer_spki, &nonce);
         let octets = self.way.ask(place, &question);
-        let octets = octets.map_err(|error| error.to_string())?;
+        let octets = octets.map_err(|error| self.is_down(place, &error, at))?;
         let response = Response::from_der(&octets).map_err(|error| format!("{place}: {error}"))?;
         match response.nonce() {
             // RFC 9654 §2.1: a precomputed answer has none; another one is not for us.
             Some(back) if back != nonce => Err(format!("{place} answered with another nonce")),
             Some(_) | None => Ok(response),
         }
+    }
+
+    /// Notes that a responder could not be reached.
+    fn is_down(&self, place: &str, error: &FetchError, at: Timestamp) -> String {
+        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        down.retain(|_, (since, _)| is_paused(*since, at));
+        if down.len() < MOST_DOWN {
+            down.insert(place.to_owned(), (at, error.to_string()));
+        }
+        error.to_string()
     }
 
     /// Notes that this could not be asked at all.

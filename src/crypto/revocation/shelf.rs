@@ -135,7 +135,7 @@ impl<T: Said> Shelf<T> {
             return Ok(());
         };
         match place.asked {
-            Some(asked) if asked <= at && at < later(asked, PAUSE) => {
+            Some(asked) if is_paused(asked, at) => {
                 Err(place.failure.clone().unwrap_or_else(|| {
                     format!("what {} handed out does not tell it", missing.place())
                 }))
@@ -180,7 +180,7 @@ impl<T: Said> Shelf<T> {
         let every = jiff::SignedDuration::try_from(every).unwrap_or(jiff::SignedDuration::MAX);
         let is_due = |place: &&Place<T>| {
             let since = place.asked.map(|asked| at.duration_since(asked));
-            let is_paused = since.is_some_and(|since| !since.is_negative() && since < PAUSE);
+            let is_paused = place.asked.is_some_and(|asked| is_paused(asked, at));
             let is_old = since.is_none_or(|since| since.is_negative() || since >= every);
             let ends = place.items.iter().any(|item| is_near_its_end(item, at));
             place.in_use && !place.items.is_empty() && !is_paused && (is_old || ends)
@@ -278,8 +278,10 @@ fn is_near_its_end(item: &impl Said, at: Timestamp) -> bool {
     until.saturating_sub(quarter).is_ok_and(|soon| at >= soon)
 }
 
-fn later(at: Timestamp, by: jiff::SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+/// Whether what was asked then is left alone now. A clock that was put back starts anew.
+pub(super) fn is_paused(asked: Timestamp, at: Timestamp) -> bool {
+    let again = asked.saturating_add(PAUSE).unwrap_or(Timestamp::MAX);
+    asked <= at && at < again
 }
 
 /// Beside it first, then in its place: a reader never sees half of it.

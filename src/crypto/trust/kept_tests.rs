@@ -196,8 +196,18 @@ fn an_answer_is_kept_until_its_next_update_and_over_a_restart() {
     table.put(LIST, scene.root.crl(&[], now()).unwrap());
     check(&store(lists), &scene.end, now()).unwrap();
     *table.answer.lock().unwrap() = None;
-    let problem = check(&store(asking), &scene.end, now()).unwrap_err();
-    assert!(problem.to_string().contains(RESPONDER), "{problem}");
+    // A responder that cannot be reached is left alone, whoever is asked about.
+    let down = store(asking);
+    let before = table.count();
+    let request = |name| Request::new(name, Usage::Sign, now());
+    let access = scene.end.extension(&"1.3.6.1.5.5.7.1.1".parse().unwrap());
+    let other = request("Other").extension(access.unwrap().clone());
+    let other = scene.root.issue(other).unwrap().certificate().clone();
+    for (end, at, asked) in [(&scene.end, 0, 1), (&other, 0, 1), (&other, 1, 2)] {
+        let problem = check(&down, end, minutes(at)).unwrap_err();
+        assert!(problem.to_string().contains(RESPONDER), "{problem}");
+        assert_eq!(table.count() - before, asked);
+    }
 }
 
 /// A place that answers when it is let go, and counts its questions.
