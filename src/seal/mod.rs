@@ -5,7 +5,9 @@
 //! triple-wrapped for the far domain. The layers
 //! themselves ([`layers`], [`protect`], [`composed`]) are the same for the line and for commands.
 //! Promises: [`Sealed`] is made only here, from what was released or from our own words; the octets
-//! that an originator signed are never changed; nothing falls back to clear.
+//! that an originator signed are never changed; nothing falls back to clear; what leaves has CRLF
+//! only, outside binary parts.
+//! Attack stopped here: a false end of data inside an envelope that is taken off.
 //! Standards: RFC 2634 section 1.1 (triple wrap), RFC 3183 (domain signature), RFC 9788 (protected
 //! header fields), RFC 7912 (MMHS-Authorizing-Users).
 
@@ -33,6 +35,7 @@ use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Reason, Refusal, Stop};
 use crate::label::{Label, ess};
 use crate::message::Precedence;
+use crate::message::binary;
 use crate::message::service::Terms;
 use crate::review::Released;
 use crate::store::Permitted;
@@ -92,6 +95,9 @@ fn seal_for(
             },
         )?,
     };
+    // What came out of an envelope no session has seen: a line end that is none stops here, in
+    // session, and not at the next hop.
+    binary::check(&bytes).map_err(unwritable)?;
     let cleared = released.cleared();
     let received = cleared.opened().received();
     let bytes: Arc<[u8]> = Arc::from(bytes);

@@ -4,6 +4,7 @@
 //! - `place`: a web server that hands revocation data out, well or badly.
 //! - `process`: the real binary, `ravelin serve`, started and killed.
 //! - `source`: people's mail programs: many messages over one connection.
+//! - `tap`: a next hop in the clear that keeps every octet.
 //! - `wire`: a client that says what it is told to.
 //! - `sink`: the far nation's switch, as far as ours sees it: takes everything over SMTP and TLS.
 
@@ -14,6 +15,7 @@ pub mod place;
 pub mod process;
 pub mod sink;
 pub mod source;
+pub mod tap;
 pub mod wire;
 
 use std::path::Path;
