@@ -115,7 +115,17 @@ pub fn verify(reader: impl BufRead) -> Result<Summary, ChainError> {
 }
 
 /// Checks a part of a chain that begins after `head`.
-pub fn verify_after(head: Head, mut reader: impl BufRead) -> Result<Summary, ChainError> {
+pub fn verify_after(head: Head, reader: impl BufRead) -> Result<Summary, ChainError> {
+    walk(head, reader, |_, _| Ok(()))
+}
+
+/// Checks a chain that begins after `head`, and shows each good line to `look`, with the number and
+/// hash of its record; what `look` finds wrong is the error of that line.
+pub(super) fn walk(
+    head: Head,
+    mut reader: impl BufRead,
+    mut look: impl FnMut(&str, &Head) -> Result<(), String>,
+) -> Result<Summary, ChainError> {
     let mut head = head;
     let mut summary = Summary {
         records: 0,
@@ -130,6 +140,7 @@ pub fn verify_after(head: Head, mut reader: impl BufRead) -> Result<Summary, Cha
             return Ok(summary);
         };
         let at = check_line(&line, &mut head).map_err(wrong)?;
+        look(&line, &head).map_err(wrong)?;
         summary.records = number;
         summary.first.get_or_insert(at);
         summary.last = Some(at);
@@ -144,6 +155,12 @@ pub(crate) fn head_of(line: &str) -> Result<Head, String> {
         sequence: found.seq,
         hash: hash.to_owned(),
     })
+}
+
+/// The hash of a line that begins so.
+#[cfg(test)]
+pub(super) fn hash_of(body: &str) -> String {
+    sha384_hex(&[body.as_bytes(), b"}"])
 }
 
 /// SHA-384 in hexadecimal digits, as in every record.
@@ -213,7 +230,7 @@ fn check_hash(line: &str) -> Result<(Found, &str), String> {
     Ok((found, hash))
 }
 
-fn read_line(reader: &mut impl BufRead) -> Result<Option<String>, String> {
+pub(super) fn read_line(reader: &mut impl BufRead) -> Result<Option<String>, String> {
     let mut line = Vec::new();
     let limit = u64::try_from(LINE_LIMIT).unwrap_or(u64::MAX);
     reader
@@ -234,7 +251,7 @@ fn read_line(reader: &mut impl BufRead) -> Result<Option<String>, String> {
     }
 }
 
-fn short(hash: &str) -> String {
+pub(super) fn short(hash: &str) -> String {
     hash.chars().take(12).chain(['…']).collect()
 }
 

@@ -83,6 +83,13 @@ impl Event {
         self
     }
 
+    /// Adds one fact that is never cut: a signature of ours, which is nothing when it is not whole.
+    #[must_use]
+    pub(super) fn whole_detail(mut self, name: &str, value: String) -> Self {
+        self.details.insert(name.into(), value);
+        self
+    }
+
     /// Adds one fact; a second one of the same name replaces the first.
     #[must_use]
     pub fn detail(mut self, name: impl Into<String>, value: impl fmt::Display) -> Self {
@@ -99,6 +106,8 @@ pub enum Act {
     Accepted,
     /// A copy of the store was made.
     BackedUp,
+    /// The switch signed the head of the chain.
+    Checkpoint,
     /// A next hop did not take a recipient yet; it is tried again.
     Deferred,
     /// A next hop took a recipient.
@@ -113,6 +122,8 @@ pub enum Act {
     Failed,
     /// Something of ours failed: no message is at fault.
     Fault,
+    /// Another least precedence is taken from now on: room has grown scarce, or is there again.
+    HeadRoom,
     /// An entry may not go any more, by the rules that are in force now.
     Forbidden,
     /// A draft waits for release.
@@ -137,6 +148,8 @@ pub enum Act {
     ReloadRefused,
     /// The store was sealed under another key.
     Rekeyed,
+    /// The store was closed by a failed commit, and was opened again after its checks.
+    Reopened,
     /// An operator removed an entry.
     Removed,
     /// A report (DSN, receipt, alarm) was made.
@@ -171,6 +184,7 @@ impl Act {
         match self {
             Self::Accepted => "accepted",
             Self::BackedUp => "backed-up",
+            Self::Checkpoint => "checkpoint",
             Self::Deferred => "deferred",
             Self::Delivered => "delivered",
             Self::Downgraded => "downgraded",
@@ -178,6 +192,7 @@ impl Act {
             Self::ExportRepaired => "export-repaired",
             Self::Failed => "failed",
             Self::Fault => "fault",
+            Self::HeadRoom => "head-room",
             Self::Forbidden => "forbidden",
             Self::Held => "held",
             Self::ListsRead => "lists-read",
@@ -190,6 +205,7 @@ impl Act {
             Self::Reloaded => "reloaded",
             Self::ReloadRefused => "reload-refused",
             Self::Rekeyed => "rekeyed",
+            Self::Reopened => "reopened",
             Self::Removed => "removed",
             Self::Reported => "reported",
             Self::Restored => "restored",
@@ -232,6 +248,9 @@ mod tests {
             Act::Accepted,
             Act::ExportRepaired,
             Act::RetriedNow,
+            Act::Checkpoint,
+            Act::HeadRoom,
+            Act::Reopened,
             Act::ReviewRefused,
             Act::ReloadRefused,
             Act::Forbidden,
