@@ -8,8 +8,10 @@
 //! `desk` is the other way into the line: a releasing officer signs a held draft, and the draft goes
 //! down the same steps again.
 
+mod checkpoints;
 mod desk;
 mod events;
+mod head_room;
 mod judging;
 mod outbox;
 mod operator;
@@ -19,9 +21,12 @@ mod reload;
 mod revocation;
 mod upkeep;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, RwLock};
 
+pub use checkpoints::Contradicted;
 pub use desk::{DeskError, DraftView};
+pub use head_room::{HeadRoom, Readings};
 pub use operator::{NotDone, QueueAct, QueueDone, QueueError};
 pub use policies::RolledBack;
 pub use reload::ReloadError;
@@ -33,7 +38,7 @@ use crate::config::{Config, InForce};
 use crate::decision::{Fault, Refusal, Stop};
 use crate::message::envelope::Peer;
 use crate::message::received::Received;
-use crate::message::{DraftId, MessageId};
+use crate::message::{DraftId, MessageId, Precedence};
 use crate::queue::Queue;
 use crate::report;
 use crate::review::{Draft, Released};
@@ -54,6 +59,12 @@ pub struct Switch {
     desk: tokio::sync::Mutex<()>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
+    head_room: RwLock<Arc<HeadRoom>>,
+    /// How many messages were not taken for want of room, by number of precedence.
+    shed: [AtomicU64; Precedence::ALL.len()],
+    /// The number of the record of the last checkpoint; one is made at a time.
+    checkpointed: tokio::sync::Mutex<u64>,
+    unwitnessed: AtomicBool,
 }
 
 /// What judging a message came to.
@@ -63,7 +74,19 @@ enum Judged {
 }
 
 impl Line for Switch {
+    fn has_room(&self, priority: Option<i8>) -> bool {
+        let room = self.head_room();
+        // Without a number a field of the message decides, once it is there.
+        let least = priority.map_or(Precedence::Override, Precedence::from_mt_priority);
+        room.takes(least)
+    }
+
     async fn receive(&self, received: Received) -> Answer {
+        let urgency = permits::urgency(&received);
+        if !self.head_room().takes(urgency) {
+            self.count_shed(urgency);
+            return Answer::NoRoom;
+        }
         let id = received.id();
         let actor = events::actor(received.peer());
         // One snapshot for the whole message: it is judged under one configuration.
@@ -115,6 +138,10 @@ impl Switch {
             permits: Permits::for_this_machine(),
             desk: tokio::sync::Mutex::new(()),
             reloading: tokio::sync::Mutex::new(()),
+            head_room: RwLock::default(),
+            shed: Default::default(),
+            checkpointed: tokio::sync::Mutex::new(0),
+            unwitnessed: AtomicBool::new(false),
         }
     }
 

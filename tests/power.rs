@@ -6,7 +6,8 @@
 //! the power goes at a random step; then the machine starts again and everything is looked at.
 //! Drafts, because only sealed messages make queue entries; both go the same way through the store.
 //! Negative twins: a machine that says "synced" too early loses, in each of three places.
-//! Then trouble without a loss of power: full disk, failing sync, slow disk.
+//! Then trouble without a loss of power: full disk, failing sync, slow disk; and the way back from it
+//! (`power/recovery.rs`).
 //!
 //! `RAVELIN_POWER_ROUNDS=5000 cargo test --release --test power -- --nocapture` runs longer.
 
@@ -14,6 +15,8 @@
 mod draft;
 #[path = "power/machine.rs"]
 mod machine;
+#[path = "power/recovery.rs"]
+mod recovery;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -11,6 +11,8 @@ pub enum Answer {
     Accepted(MessageId),
     /// We are at fault; the peer keeps it.
     Fault(Fault),
+    /// There is no room for a message of this precedence; the peer keeps it.
+    NoRoom,
     /// It is at fault.
     Refused(Box<Refusal>),
 }
@@ -25,6 +27,12 @@ impl Answer {
                 451,
                 (4, 3, 0),
                 "the switch cannot take the message now; try again later",
+            ),
+            // RFC 3463 §3.4: X.3.1, mail system full
+            Self::NoRoom => Reply::new(
+                452,
+                (4, 3, 1),
+                "no room for a message of this precedence now; try again later",
             ),
             Self::Refused(refusal) => Reply::new(
                 refusal.reason.code(),

@@ -17,6 +17,7 @@ use super::{Answer, Line};
 use crate::clock::Clock;
 use crate::config::{Config, ListenRole, ListenTls, Listener};
 use crate::decision::{Reason, Refusal};
+use crate::deliver::Draining;
 use crate::message::address::ReversePath;
 use crate::message::envelope::{Envelope, Identity, Peer, Protection};
 use crate::message::header::{Headers, Limits};
@@ -62,6 +63,8 @@ pub(super) struct Connection<L> {
     pub login: Option<Login>,
     /// Whether our own means did not let us judge the peer's certificate.
     pub cannot_tell: bool,
+    /// When the switch stops.
+    pub draining: Draining,
 }
 
 /// Why the loop over one stream ended.
@@ -158,7 +161,16 @@ impl<L: Line> Connection<L> {
                 Step::Ask(Question::Response(response)) => {
                     self.go_on_login(session, Some(&response)).await;
                 }
-                Step::Ask(question) => session.answer(self.permission(&question, session)),
+                Step::Ask(question) => {
+                    let reply = self.permission(&question, session);
+                    let is_sender = matches!(question, Question::Sender(_)) && reply.code == 250;
+                    let has_room = !is_sender || self.line.has_room(session.priority_asked());
+                    session.answer(if has_room {
+                        reply
+                    } else {
+                        Answer::NoRoom.reply()
+                    });
+                }
                 Step::Close => return Ok(End::Closed),
                 Step::Mail(envelope, octets) => {
                     let peer = self.peer(session);
@@ -196,6 +208,12 @@ impl<L: Line> Connection<L> {
         };
         let read = tokio::select! {
             read = timeout_at(pace.deadline(idle), stream.read(buffer)) => read,
+            // RFC 5321 §3.8: who sends a message may finish it; anybody else is told
+            () = self.draining.begun(), if !is_content => {
+                let text = "the switch stops; try again later";
+                session.end(&Reply::new(421, (4, 3, 2), text));
+                return Ok(());
+            }
             () = self.place.is_needed() => {
                 let text = "others need the connection; try again later";
                 session.end(&Reply::new(421, (4, 3, 2), text));

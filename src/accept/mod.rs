@@ -25,6 +25,7 @@ pub use answer::Answer;
 use crate::clock::Clock;
 use crate::config::{Config, InForce, ListenTls, Listener};
 use crate::decision::Refusal;
+use crate::deliver::Draining;
 use crate::message::MessageId;
 use crate::message::envelope::{Identity, Peer};
 use crate::message::received::Received;
@@ -37,6 +38,9 @@ const REFUSE: Duration = Duration::from_secs(1);
 
 /// What takes a received message through the steps.
 pub trait Line: Send + Sync + 'static {
+    /// Whether a message that asks for this priority would be taken at all, for want of room.
+    fn has_room(&self, priority: Option<i8>) -> bool;
+
     /// Judges and keeps one message. When this returns [`Answer::Accepted`], it is durable.
     fn receive(&self, received: Received) -> impl Future<Output = Answer> + Send;
 
@@ -49,7 +53,8 @@ pub trait Line: Send + Sync + 'static {
     ) -> impl Future<Output = Answer> + Send;
 }
 
-/// Serves one listener until the task is dropped.
+/// Serves one listener until it is told to stop, or the task is dropped. Then who is silent is sent
+/// away, and who is sending a message may finish it.
 ///
 /// # Errors
 /// When TLS cannot be set up.
@@ -59,12 +64,17 @@ pub async fn serve<L: Line>(
     line: Arc<L>,
     listener: Listener,
     socket: TcpListener,
+    draining: Draining,
 ) -> Result<(), tls::TlsError> {
     let mut tls = tls::Server::new(in_force)?;
     let slots = Slots::new(&listener, clock.clone());
     let listener = Arc::new(listener);
     loop {
-        let (stream, address) = match socket.accept().await {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = draining.begun() => return Ok(()),
+        };
+        let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(listener = %listener.name, %error, "cannot accept a connection");
@@ -107,6 +117,7 @@ pub async fn serve<L: Line>(
             binding: None,
             login: None,
             cannot_tell: false,
+            draining: draining.clone(),
         };
         tokio::spawn(async move {
             if let Err(error) = connection.run(stream).await {

@@ -149,7 +149,10 @@ pub(super) fn walk(
 }
 
 /// The end of the chain whose last line is `line`, if that line is whole in itself.
-pub(crate) fn head_of(line: &str) -> Result<Head, String> {
+///
+/// # Errors
+/// What is wrong with the line, in words.
+pub fn head_of(line: &str) -> Result<Head, String> {
     let (found, hash) = check_hash(line)?;
     Ok(Head {
         sequence: found.seq,

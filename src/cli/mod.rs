@@ -122,6 +122,9 @@ enum Command {
         /// A label policy that may be older than the one that was in force; an event says so
         #[arg(long, value_name = "POLICY")]
         accept_older: Vec<String>,
+        /// The audit chain may be an older one than its witness saw; an event says so
+        #[arg(long)]
+        accept_rollback: bool,
     },
     /// Check, compact, rekey, back up or restore what a switch keeps
     #[command(after_help = "Example:\n  ravelin store check --config ravelin.toml")]
@@ -160,7 +163,15 @@ pub fn run() -> ExitCode {
         Command::Serve {
             config,
             accept_older,
-        } => block_on(serve_until_told(config, accept_older)),
+            accept_rollback,
+        } => block_on(serve_until_told(
+            config,
+            serve::Start {
+                accept_older,
+                accept_rollback: *accept_rollback,
+                ..serve::Start::default()
+            },
+        )),
         Command::Store(store) => store::run(store),
         Command::Trust(trust) => trust::run(trust),
     };
@@ -184,7 +195,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trou
         .block_on(work)
 }
 
-async fn serve_until_told(file: &Path, accept_older: &[String]) -> Result<Answer, Trouble> {
+async fn serve_until_told(file: &Path, how: serve::Start<'_>) -> Result<Answer, Trouble> {
     let config = config::load(file)?;
     let told = |error| Trouble::Fault(format!("listen for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(told)?;
@@ -195,7 +206,7 @@ async fn serve_until_told(file: &Path, accept_older: &[String]) -> Result<Answer
         .iter()
         .map(|listener| listener.name.clone())
         .collect();
-    let running = serve::start_accepting(config, Clock::system(), accept_older).await?;
+    let running = serve::start_as(config, Clock::system(), how).await?;
     for (name, address) in names.iter().zip(&running.listeners) {
         tracing::info!(%address, "listener {name} is open");
     }

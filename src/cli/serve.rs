@@ -1,4 +1,7 @@
-//! `ravelin serve`: one switch, from its configuration to its running tasks.
+//! `ravelin serve`: one switch, from its configuration to its running tasks, and to its end.
+//!
+//! Promises: it stops in order: nothing new is accepted, who is sending may finish, deliveries in hand
+//! end or go back into the queue, the stop is recorded and the audit chain signed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,13 +16,28 @@ use crate::audit::{Act, Event};
 use crate::clock::Clock;
 use crate::config::{Config, InForce};
 use crate::decision::Fault;
-use crate::deliver;
+use crate::deliver::{self, Drain, Drained};
 use crate::queue::{self, Limits, Pace, Queue, Schedule};
 use crate::store::{Change, Store};
-use crate::switch::Switch;
+use crate::switch::{Readings, Switch};
 
 /// How often drafts are looked at whose time is over.
 const DRAFTS: Duration = Duration::from_secs(30);
+/// How often the machine is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How a switch is started beside its configuration.
+#[derive(Default)]
+pub struct Start<'a> {
+    /// Label policies that may be older than those that were in force.
+    pub accept_older: &'a [String],
+    /// Whether the audit chain may contradict its witness.
+    pub accept_rollback: bool,
+    /// An open store in place of the one that the configuration names.
+    pub store: Option<Store>,
+    /// What the machine says, in place of the machine.
+    pub readings: Option<Box<dyn Fn() -> Readings + Send + Sync>>,
+}
 
 /// A switch that runs. Dropped, its tasks end; what was acknowledged is in the store.
 pub struct Running {
@@ -27,6 +45,8 @@ pub struct Running {
     pub listeners: Vec<SocketAddr>,
     /// Where the desk listens.
     pub admin: Option<SocketAddr>,
+    /// Where metrics, health and readiness are to be had.
+    pub metrics: Option<SocketAddr>,
     /// What it keeps.
     pub store: Store,
     /// What waits for delivery.
@@ -34,16 +54,18 @@ pub struct Running {
     /// The switch itself.
     pub switch: Arc<Switch>,
     clock: Clock,
+    drain: Drain,
+    patience: Duration,
     tasks: JoinSet<()>,
 }
 
 /// Opens the store and starts every task of a switch.
 ///
 /// # Errors
-/// When the store cannot be opened, a label policy is older than the one that was in force, an address
-/// is taken, or TLS cannot be set up.
+/// When the store cannot be opened, a label policy is older than the one that was in force, the audit
+/// chain contradicts its witness, an address is taken, or TLS cannot be set up.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, Fault> {
-    start_accepting(config, clock, &[]).await
+    start_as(config, clock, Start::default()).await
 }
 
 /// As [`start`]; label policies that `accept_older` names may be older than those that were in force.
@@ -55,10 +77,25 @@ pub async fn start_accepting(
     clock: Clock,
     accept_older: &[String],
 ) -> Result<Running, Fault> {
+    let how = Start {
+        accept_older,
+        ..Start::default()
+    };
+    start_as(config, clock, how).await
+}
+
+/// As [`start`], in the way that `how` says.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Running, Fault> {
     let in_force = InForce::new(config);
     let config = in_force.snapshot();
-    let store = Store::open(config.store_settings(), clock.clone())
-        .map_err(|error| Fault::new("open the store", error))?;
+    let store = match how.store {
+        Some(store) => store,
+        None => Store::open(config.store_settings(), clock.clone())
+            .map_err(|error| Fault::new("open the store", error))?,
+    };
     let queue = Queue::open(
         store.clone(),
         schedule(&config),
@@ -72,7 +109,9 @@ pub async fn start_accepting(
         store.clone(),
         queue.clone(),
     ));
-    switch.begin(accept_older).await?;
+    switch.hold_against_witness(how.accept_rollback).await?;
+    switch.begin(how.accept_older).await?;
+    let drain = Drain::new();
     let mut tasks = JoinSet::new();
     let mut listeners = Vec::new();
     for listener in &config.listeners {
@@ -84,6 +123,7 @@ pub async fn start_accepting(
             Arc::clone(&switch),
             listener.clone(),
             socket,
+            drain.worker(),
         );
         tasks.spawn(told("accept", serving));
     }
@@ -99,26 +139,39 @@ pub async fn start_accepting(
         clock.clone(),
         queue.clone(),
         Arc::clone(&switch),
+        drain.worker(),
     ));
     tasks.spawn(expire_drafts(Arc::clone(&switch)));
     tasks.spawn(Arc::clone(&switch).keep_revocation_new());
+    tasks.spawn(Arc::clone(&switch).keep_checkpoints());
+    tasks.spawn(look(Arc::clone(&switch), how.readings));
     Ok(Running {
         listeners,
         admin: desk,
+        metrics: None,
         store,
         queue,
         switch,
         clock,
+        drain,
+        patience: config.operation.drain,
         tasks,
     })
 }
 
 impl Running {
-    /// Ends the tasks and records the stop. Deliveries in hand go back into the queue.
+    /// Accepts nothing new, lets who is sending finish, ends the tasks, records the stop and signs the
+    /// chain. Deliveries that do not end in time go back into the queue.
     pub async fn stop(mut self) {
+        if self.drain.stop(self.patience).await == Drained::Cut {
+            tracing::warn!("sessions or deliveries were cut off: they did not end in time");
+        }
         self.tasks.shutdown().await;
         if let Err(fault) = record(&self.store, &self.clock, Act::Stopped, "switch").await {
             tracing::error!(fault = %fault.chain(), "the stop could not be recorded");
+        }
+        if let Err(fault) = self.switch.checkpoint().await {
+            tracing::error!(fault = %fault.chain(), "the audit chain could not be signed");
         }
     }
 }
@@ -129,6 +182,24 @@ async fn expire_drafts(switch: Arc<Switch>) {
         if let Err(error) = switch.expire_drafts().await {
             tracing::error!(?error, "drafts could not be looked through");
         }
+    }
+}
+
+/// Looks at the machine, or at what stands in its place.
+async fn look(switch: Arc<Switch>, readings: Option<Box<dyn Fn() -> Readings + Send + Sync>>) {
+    let readings = readings.map(Arc::from);
+    loop {
+        let (reader, given) = (Arc::clone(&switch), readings.clone());
+        let read: Result<Readings, _> = tokio::task::spawn_blocking(move || {
+            let given: Option<Arc<dyn Fn() -> Readings + Send + Sync>> = given;
+            given.map_or_else(|| reader.readings(), |given| given())
+        })
+        .await;
+        match read {
+            Ok(readings) => switch.measured(&readings).await,
+            Err(error) => tracing::error!(%error, "head-room could not be measured"),
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -44,6 +44,7 @@ impl Config {
             ("admin.address", self.admin == next.admin),
         ]
         .into_iter()
+        .chain(self.operation.fixed_differences(&next.operation))
         .filter(|(_, same)| !same)
         .map(|(key, _)| key)
         .collect()

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::listeners::Listener;
 use super::revocation::RevocationData;
 use super::{
-    DomainCertificate, KeyTransport, LinkProtocol, Recipients, SignedBy, SioLabelRule, TlsNeed,
+    DomainCertificate, KeyTransport, LinkProtocol, Operation, Recipients, SignedBy, SioLabelRule,
+    TlsNeed,
 };
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
@@ -98,6 +99,8 @@ pub struct Config {
     pub queue_retry: BTreeMap<Precedence, Duration>,
     /// Where the audit chain is exported.
     pub audit: Option<PathBuf>,
+    /// How the switch is run.
+    pub operation: Operation,
     /// Where releasing officers connect.
     pub admin: Option<SocketAddr>,
 }

@@ -9,6 +9,7 @@ mod directory;
 mod in_force;
 mod listeners;
 mod meant;
+mod operation;
 mod policies;
 mod resolve;
 mod review;
@@ -30,6 +31,7 @@ pub use meant::{
     Arrival, Config, Keys, Link, ListProvenance, Provenance, ReleaseOwed, ReleaseRule, Scope,
     SealProfile, SignerRule, Subject,
 };
+pub use operation::{Checkpoints, Forward, HeadRoomRules, Operation, Span};
 
 pub use revocation::RevocationData;
 pub(crate) use trust_list::read as read_trust_list;

@@ -123,6 +123,7 @@ pub(super) fn resolve(
         .iter()
         .map(|rule| at.signer_rule(rule, policy, &links))
         .collect::<Result<_, _>>()?;
+    let operation = at.operation(&written, &trust)?;
     let decrypt: Vec<Identity> = written
         .keys
         .decrypt
@@ -200,6 +201,7 @@ pub(super) fn resolve(
             .file
             .as_ref()
             .map(|path| at.path(path.get_ref())),
+        operation,
         admin: written.admin.as_ref().map(|admin| admin.address),
     })
 }

@@ -15,6 +15,21 @@ pub struct ByteSize(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Life(pub Duration);
 
+/// A short span of time, written with its unit: `"250ms"`, `"5s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wait(pub Duration);
+
+impl Wait {
+    /// In milliseconds.
+    pub const fn milliseconds(self) -> u64 {
+        self.0.as_secs() * 1000 + self.0.subsec_millis() as u64
+    }
+}
+
+/// A share of a whole, written with its sign: `"15%"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percent(pub u8);
+
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -44,6 +59,15 @@ impl<'de> Deserialize<'de> for Life {
         let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
         measure(&String::deserialize(source)?, &units)
             .map(|seconds| Self(Duration::from_secs(seconds)))
+            .map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let units = [("ms", 1), ("s", 1000), ("m", 60_000)];
+        measure(&String::deserialize(source)?, &units)
+            .map(|milliseconds| Self(Duration::from_millis(milliseconds)))
             .map_err(de::Error::custom)
     }
 }

@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::directory::Directory;
 use super::listeners::Listen;
+use super::operation::{AuditSection, HeadRoomSection, MetricsSection};
 use super::revocation::Fetched;
 use super::units::{ByteSize, Life, Stale, SuiteName};
 use crate::crypto::algorithm::RsaPadding;
@@ -41,7 +42,10 @@ pub(super) struct Written {
     #[serde(default)]
     pub queue: Queue,
     #[serde(default)]
-    pub audit: Audit,
+    pub audit: AuditSection,
+    #[serde(default)]
+    pub head_room: HeadRoomSection,
+    pub metrics: Option<MetricsSection>,
     pub admin: Option<Admin>,
 }
 
@@ -65,6 +69,13 @@ pub(super) struct Switch {
     /// The largest message at a precedence, where it is less than that.
     #[serde(default)]
     pub size_limits: Vec<(Precedence, ByteSize)>,
+    /// How long sessions and deliveries may go on when the switch stops.
+    #[serde(default = "half_a_minute")]
+    pub drain: Life,
+}
+
+fn half_a_minute() -> Life {
+    Life(std::time::Duration::from_secs(30))
 }
 
 fn fifty_mebibytes() -> ByteSize {
@@ -523,14 +534,6 @@ pub(super) struct Queue {
     /// The wait before the first retry, by precedence; it doubles, up to an hour.
     #[serde(default)]
     pub retry: Vec<(Precedence, Life)>,
-}
-
-/// `[audit]`: where the chain is written for others to read.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Audit {
-    /// A file that grows by one JSON line for each event.
-    pub file: Option<Spanned<PathBuf>>,
 }
 
 /// `[admin]`: where releasing officers' programs connect, with their certificates.

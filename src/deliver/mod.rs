@@ -8,6 +8,7 @@
 //! under other rules than those in force is judged again before it goes.
 
 mod connection;
+mod drain;
 mod permission;
 mod pool;
 
@@ -24,6 +25,7 @@ use crate::queue::{Chosen, Claimed, NextHops, Outcome, Queue};
 use crate::smtp::dialogue::{self, Onward, Transaction};
 use crate::store::{EntryRow, ReplyRow};
 use connection::Connection;
+pub use drain::{Drain, Drained, Draining};
 pub use permission::again as judge_again;
 use pool::Pool;
 
@@ -94,16 +96,28 @@ pub async fn submit(
     Ok(outcomes)
 }
 
-/// Delivers what the queue holds until the task is dropped.
-pub async fn serve<O: Outbox>(in_force: InForce, clock: Clock, queue: Queue, outbox: Arc<O>) {
+/// Delivers what the queue holds until it is told to stop, or the task is dropped. What is being
+/// delivered then may be finished.
+pub async fn serve<O: Outbox>(
+    in_force: InForce,
+    clock: Clock,
+    queue: Queue,
+    outbox: Arc<O>,
+    draining: Draining,
+) {
     let pool = Arc::new(Pool::default());
-    loop {
+    while !draining.has_begun() {
         let now = clock.now();
         // One dispatcher: whatever wakes it, it looks at everything that is due. It only chooses;
         // whoever delivers reads from the disk, so that a large entry holds up no urgent one.
         let (expired, due) = (queue.choose_expired(now), queue.choose(now, NextHops::Any));
         match (expired, due) {
-            (Ok(None), Ok(None)) => queue.wait(now).await,
+            (Ok(None), Ok(None)) => {
+                tokio::select! {
+                    () = queue.wait(now) => {}
+                    () = draining.begun() => return,
+                }
+            }
             (Ok(expired), Ok(due)) => {
                 if let Some(chosen) = expired
                     && let Some(claimed) = read(&queue, chosen).await
@@ -113,7 +127,9 @@ pub async fn serve<O: Outbox>(in_force: InForce, clock: Clock, queue: Queue, out
                 if let Some(chosen) = due {
                     let (in_force, clock, queue) = (in_force.clone(), clock.clone(), queue.clone());
                     let (pool, outbox) = (Arc::clone(&pool), Arc::clone(&outbox));
+                    let at_work = draining.clone();
                     tokio::spawn(async move {
+                        let _at_work = at_work;
                         if let Some(claimed) = read(&queue, chosen).await {
                             attempt(in_force.snapshot(), clock, pool, outbox, claimed).await;
                         }

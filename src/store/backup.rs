@@ -109,23 +109,25 @@ impl Store {
             tally: shared.sealer.tally(),
         };
         out.file.write_all(HEAD).map_err(failed)?;
-        let snapshot = shared.engine.snapshot()?;
-        for table in Table::ALL {
-            pages(
-                |from| snapshot.scan(table, from, PAGE),
-                |pair| {
-                    copied.values += 1;
-                    if table == Table::Audit
-                        && let Ok(key) = <[u8; 8]>::try_from(pair.key.as_slice())
-                    {
-                        copied.records = u64::from_be_bytes(key);
-                    }
-                    let value = value(table, &pair.key, &pair.value);
-                    out.record(VALUE, &value).map_err(failed)
-                },
-            )?;
-        }
-        drop(snapshot);
+        shared.engine.with(|engine| {
+            let snapshot = engine.snapshot()?;
+            for table in Table::ALL {
+                pages(
+                    |from| snapshot.scan(table, from, PAGE),
+                    |pair| {
+                        copied.values += 1;
+                        if table == Table::Audit
+                            && let Ok(key) = <[u8; 8]>::try_from(pair.key.as_slice())
+                        {
+                            copied.records = u64::from_be_bytes(key);
+                        }
+                        let value = value(table, &pair.key, &pair.value);
+                        out.record(VALUE, &value).map_err(failed)
+                    },
+                )?;
+            }
+            Ok::<_, Fault>(())
+        })?;
         for name in shared.bodies.files()? {
             copied.bodies += 1;
             out.record(FILE, name.as_bytes()).map_err(failed)?;

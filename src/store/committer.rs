@@ -2,13 +2,14 @@
 //!
 //! Promises: no artificial delay (a change that comes alone goes alone); a change that conflicts
 //! fails alone; events get their place in the chain in commit order.
-//! Refuses: everything after the engine failed once.
+//! Refuses: everything after the engine failed, until `recover` has opened it again.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -17,6 +18,7 @@ use super::bodies::{Bodies, INLINE_LIMIT, Place, Written};
 use super::change::{Change, Op};
 use super::crash::{self, Point};
 use super::engine::{StopOnPanic, Table, Write};
+use super::recover::Recovery;
 use super::rows::{DraftRow, EntryRow, EntryState};
 use super::sealing::Sealer;
 use super::start::{body_key, draft_name, entry_name};
@@ -40,6 +42,8 @@ pub(super) struct Stored<R> {
 pub(super) struct Prepared {
     ops: Vec<PreparedOp>,
     events: Vec<Event>,
+    /// How many commits had failed when its bodies began to be written.
+    failures: u64,
 }
 
 enum PreparedOp {
@@ -55,7 +59,8 @@ enum Body {
 /// A prepared change and whom to tell.
 pub(super) struct Job {
     pub(super) prepared: Prepared,
-    pub(super) answer: Box<dyn FnOnce(Result<Committed, Fault>) + Send>,
+    pub(super) answer: Answer,
+    pub(super) begun: Instant,
 }
 
 /// The rows that are there, as far as the committer must know them.
@@ -78,6 +83,7 @@ pub(super) struct Committer {
     pub(super) index: Index,
     pub(super) chain: Chain,
     pub(super) export: Option<Exporter>,
+    pub(super) recovery: Recovery,
 }
 
 /// The exported chain, and where to open it again after a failure.
@@ -97,7 +103,12 @@ impl Change {
 
 impl Prepared {
     /// Seals the bodies and writes the large ones: the work that needs no order, done by callers.
-    pub(super) fn new(change: Change, sealer: &Sealer, bodies: &Bodies) -> Result<Self, Fault> {
+    pub(super) fn new(
+        change: Change,
+        sealer: &Sealer,
+        bodies: &Bodies,
+        failures: u64,
+    ) -> Result<Self, Fault> {
         let prepare = |mut op: Op| {
             let (name, body, size) = match &mut op {
                 Op::PutDraft(row, body) => (draft_name(row.id), Arc::clone(body), &mut row.size),
@@ -122,6 +133,7 @@ impl Prepared {
         Ok(Self {
             ops,
             events: change.events,
+            failures,
         })
     }
 }
@@ -131,6 +143,7 @@ impl Prepared {
 struct Group {
     writes: Vec<Write>,
     records: Vec<Record>,
+    events: Vec<Event>,
     applied: Vec<Applied>,
     written: Vec<Written>,
     forgotten: Vec<String>,
@@ -139,7 +152,19 @@ struct Group {
 impl Committer {
     pub(super) fn run(mut self, waiting: &Receiver<Job>) {
         let _stop = StopOnPanic;
-        while let Ok(first) = waiting.recv() {
+        loop {
+            let first = match self.recovery.left() {
+                None => waiting.recv().map_err(RecvTimeoutError::from),
+                Some(left) => waiting.recv_timeout(left),
+            };
+            let first = match first {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.try_to_reopen();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let more = std::iter::from_fn(|| waiting.try_recv().ok());
             let jobs: Vec<Job> = std::iter::once(first)
                 .chain(more)
@@ -150,17 +175,27 @@ impl Committer {
     }
 
     fn commit(&mut self, jobs: Vec<Job>) {
-        let closed = self
-            .shared
-            .closed
-            .read()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone();
+        self.shared.latency.begin();
+        let closed = self.shared.closed_because();
+        let failures = self.shared.failures.load(Ordering::SeqCst);
         let mut group = Group::default();
         let mut answers = Vec::new();
-        for Job { prepared, answer } in jobs {
+        for Job {
+            prepared,
+            answer,
+            begun,
+        } in jobs
+        {
             if let Some(why) = &closed {
                 answer(Err(Fault::Closed(Arc::clone(why))));
+                continue;
+            }
+            if prepared.failures != failures {
+                // Its files may have been taken for orphans when the store was opened again.
+                drop(prepared);
+                answer(Err(Fault::Closed(
+                    "the change was begun before that".into(),
+                )));
                 continue;
             }
             match self.check(&prepared.ops) {
@@ -171,9 +206,9 @@ impl Committer {
                 Ok(()) => {
                     // A fault of sealing in mid-change leaves the index ahead of the disk.
                     match self.stage(prepared, &mut group) {
-                        Ok(()) => answers.push((answer, self.chain.head().sequence)),
+                        Ok(()) => answers.push((answer, self.chain.head().sequence, begun)),
                         Err(fault) => {
-                            answers.push((answer, 0));
+                            answers.push((answer, 0, begun));
                             return self.close(&fault.to_string(), group, answers);
                         }
                     }
@@ -182,13 +217,25 @@ impl Committer {
         }
         crash::here(Point::BeforeCommit);
         if !group.writes.is_empty()
-            && let Err(fault) = self.shared.engine.apply(std::mem::take(&mut group.writes))
+            && let Err(fault) = self.apply(&mut group)
         {
-            let text = format!("{fault}: {}", fault.source);
+            let cause = std::error::Error::source(&fault).map(ToString::to_string);
+            let text = format!("{fault}: {}", cause.unwrap_or_default());
             return self.close(&text, group, answers);
         }
         crash::here(Point::Committed);
         self.finish(group, answers);
+        self.shared.latency.end();
+    }
+
+    fn apply(&self, group: &mut Group) -> Result<(), Fault> {
+        let writes = std::mem::take(&mut group.writes);
+        let applied = self
+            .shared
+            .engine
+            .with(|engine| Ok::<_, Fault>(engine.apply(writes)));
+        // As the engine says it, for whoever reads why the store is closed.
+        applied?.map_err(Fault::from)
     }
 
     /// Whether every operation of a change is possible: before any of them has an effect.
@@ -275,6 +322,7 @@ impl Committer {
                 .push(seal_record(&self.shared.sealer, &record)?);
             group.records.push(record);
         }
+        group.events.extend(prepared.events);
         Ok(())
     }
 
@@ -395,14 +443,14 @@ impl Committer {
     }
 
     fn set_aside(&self, table: Table, key: &[u8], group: &mut Group) -> Result<(), Fault> {
-        if let Some(value) = self.shared.engine.read(table, key)? {
+        if let Some(value) = self.shared.engine.with(|engine| engine.read(table, key))? {
             group.writes.extend(quarantine(table, key, value));
         }
         Ok(())
     }
 
     /// After the commit: files, export, observers, answers; in this order.
-    fn finish(&mut self, mut group: Group, answers: Vec<(Answer, u64)>) {
+    fn finish(&mut self, mut group: Group, answers: Vec<(Answer, u64, Instant)>) {
         group.written.iter_mut().for_each(Written::keep);
         group
             .forgotten
@@ -418,39 +466,38 @@ impl Committer {
             export.append(&group.records, &self.shared);
         }
         crash::here(Point::Exported);
-        let observers = self
-            .shared
-            .observers
-            .read()
-            .unwrap_or_else(|e| e.into_inner());
-        for applied in &group.applied {
-            observers.iter().for_each(|observer| observer(applied));
+        self.shared.tell(&group.applied);
+        self.shared.report(&group.events);
+        if !group.records.is_empty() {
+            self.shared.heads.send_replace(self.chain.head().clone());
         }
-        drop(observers);
         let group = answers.len();
-        for (answer, sequence) in answers {
+        for (answer, sequence, begun) in answers {
+            self.shared.latency.observe(begun.elapsed());
             answer(Ok(Committed { sequence, group }));
         }
     }
 
-    /// The engine failed: whether the group is on the disk is unknown, so its files stay, and the
-    /// next start sees what is true.
-    fn close(&self, why: &str, mut group: Group, answers: Vec<(Answer, u64)>) {
-        tracing::error!(why, "a commit failed; nothing is accepted any more");
+    /// The engine failed: whether the group is on the disk is unknown, so its files stay, and
+    /// whoever opens the store next, this process or another, sees what is true.
+    fn close(&mut self, why: &str, mut group: Group, answers: Vec<(Answer, u64, Instant)>) {
+        tracing::error!(
+            why,
+            "a commit failed: the store is closed, nothing is accepted"
+        );
         let why: Arc<str> = why.into();
-        *self
-            .shared
-            .closed
-            .write()
-            .unwrap_or_else(|e| e.into_inner()) = Some(Arc::clone(&why));
+        self.shared.close(Arc::clone(&why));
         self.shared.marker.keep.store(true, Ordering::Relaxed);
+        self.shared.latency.end();
         group.written.iter_mut().for_each(Written::keep);
-        for (answer, _) in answers {
+        self.recovery.begin(std::mem::take(&mut group.applied));
+        for (answer, ..) in answers {
             answer(Err(Fault::Closed(Arc::clone(&why))));
         }
     }
 }
 
+/// Whom to tell what a commit came to.
 type Answer = Box<dyn FnOnce(Result<Committed, Fault>) + Send>;
 
 enum Expected {
@@ -461,7 +508,7 @@ enum Expected {
 
 impl Exporter {
     /// The store has the records already: a failure here is caught up later and stops nothing.
-    fn append(&mut self, records: &[Record], shared: &Shared) {
+    pub(super) fn append(&mut self, records: &[Record], shared: &Shared) {
         let result = match &mut self.file {
             Some(file) => file.append(records),
             None => self.reopen(shared),
@@ -474,8 +521,10 @@ impl Exporter {
 
     fn reopen(&mut self, shared: &Shared) -> std::io::Result<()> {
         let mut lines = |sequence| {
-            super::start::record(&*shared.engine, &shared.sealer, sequence)
-                .map_err(std::io::Error::other)
+            let line = shared
+                .engine
+                .with(|engine| super::start::record(engine, &shared.sealer, sequence));
+            line.map_err(std::io::Error::other)
         };
         let (file, found) = Export::open(&self.path, &mut lines)?;
         tracing::warn!(path = %self.path.display(), ?found, "the audit export was opened again");

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::engine::{Assurance, Engine, EngineFault, EngineKind, LastStop};
@@ -14,6 +15,9 @@ use super::redb::Redb;
 #[cfg(feature = "sled")]
 use super::sled::Sled;
 use super::{Fault, bodies::fault};
+
+/// So much is written anew at once.
+const PIECE: usize = 1 << 20;
 
 /// One database.
 pub(super) struct Database {
@@ -56,6 +60,13 @@ impl Database {
         assurance: Assurance,
         last: LastStop,
     ) -> Result<Box<dyn Engine>, EngineFault> {
+        if last == LastStop::Failed {
+            write_anew(&self.path).map_err(|source| EngineFault {
+                engine: self.kind.name(),
+                attempt: "write its file anew",
+                source: source.into(),
+            })?;
+        }
         match self.kind {
             EngineKind::Redb => Ok(Box::new(Redb::open(&self.path, assurance, last)?)),
             #[cfg(feature = "sled")]
@@ -111,6 +122,29 @@ const fn file_name(kind: EngineKind) -> &'static str {
     match kind {
         EngineKind::Redb => "ravelin.redb",
         EngineKind::Sled => "ravelin.sled",
+    }
+}
+
+/// Writes everything that can be read, in its place, and syncs. After a sync that failed the kernel
+/// shows what it never wrote, and the next sync says nothing of it; what is written anew is asked of
+/// the disk again. A loss of power in between leaves what the failed sync left.
+fn write_anew(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_dir() {
+        for found in fs::read_dir(path)? {
+            write_anew(&found?.path())?;
+        }
+        return super::bodies::sync_dir(path);
+    }
+    let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
+    let mut buffer = vec![0; PIECE];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut buffer, at)?;
+        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+            return file.sync_all();
+        };
+        file.write_all_at(piece, at)?;
+        at = at.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
     }
 }
 

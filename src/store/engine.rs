@@ -5,7 +5,8 @@
 //!
 //! An engine promises: [`Engine::apply`] is atomic, and when it returns `Ok` everything in it is
 //! on stable storage; reads see applied writes at once; `scan` gives ascending order of keys.
-//! The store promises: one `apply` at a time, from one thread; no call after a failed `apply`.
+//! The store promises: one `apply` at a time, from one thread; after a failed `apply` no other, until
+//! the engine was dropped and opened anew.
 //!
 //! PostgreSQL fits: one table (number of table, key, value) with the first two as its primary key;
 //! `apply` is one transaction under `synchronous_commit=on`, whose lost answer is a failed apply
@@ -171,6 +172,9 @@ impl EngineKind {
 pub enum LastStop {
     /// It closed the store.
     Clean,
+    /// It goes on, and a commit of its failed: what can be read may not be on the disk. The engine
+    /// writes it all anew before it believes any of it, and checks itself.
+    Failed,
     /// It did not: the engine checks itself before it is used.
     Unclean,
 }

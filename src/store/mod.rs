@@ -1,6 +1,7 @@
 //! Durability: what is kept, and `commit`, which makes state and events durable together.
 //!
 //! - `change`: what one act changes. `rows`: what is kept. `committer`: the one thread that writes.
+//! - `recover`: how the store comes back after a failed commit; `slot`, `latency`: its engine, its pace.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
 //!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one, `sled` the
 //!   other; `database`: which of them, and where.
@@ -11,7 +12,8 @@
 //! Promises: when `commit` returns, the change is on stable storage, whole, with its events in the
 //! audit chain; before that, nothing of it is to be seen. Concurrent commits share one sync.
 //! Refuses: any work after a commit failed ([`Fault::Closed`]): what is on the disk is then
-//! unknown, and only a restart, with its checks, can tell. A failed sync is never tried again.
+//! unknown, until the engine was opened again and everything checked. A failed sync is never simply
+//! tried again.
 
 pub mod backup;
 mod bodies;
@@ -22,11 +24,14 @@ mod database;
 pub mod disk;
 pub mod engine;
 pub mod examine;
+mod latency;
+mod recover;
 pub mod redb;
 mod rows;
 mod sealing;
 #[cfg(feature = "sled")]
 pub mod sled;
+mod slot;
 mod start;
 #[cfg(test)]
 mod conformance;
@@ -46,16 +51,22 @@ use bodies::{Bodies, Place};
 use committer::{Committer, Job, Prepared};
 use disk::{Disk, System};
 pub use engine::{Assurance, EngineKind};
-use engine::{Engine, EngineFault, Table};
+use engine::{Engine, EngineFault, LastStop, Table};
+use latency::Latency;
 use sealing::Sealer;
+use slot::Slot;
+use start::Source;
+use tokio::sync::watch;
 
 pub use change::Change;
+pub use latency::{BOUNDS as LATENCY_BOUNDS, Latencies};
 pub use rows::{
     DraftRow, DraftState, EntryRow, EntryState, PausedRow, Permitted, PolicyRow, RecipientRow,
     RecipientState, ReplyRow,
 };
 pub use sealing::{KeyFileError, StoreKey};
 
+use crate::audit::{Event, Head};
 use crate::clock::Clock;
 use crate::message::{DraftId, EntryId};
 
@@ -132,8 +143,8 @@ pub enum Fault {
         #[source]
         source: std::io::Error,
     },
-    /// A commit failed before: nothing is accepted until the switch was started anew.
-    #[error("the store is closed since a commit failed ({0}); start the switch anew")]
+    /// A commit failed before: nothing is accepted until the store was opened again.
+    #[error("the store is closed since a commit failed ({0}); it opens when its checks pass")]
     Closed(Arc<str>),
     /// The row was changed by somebody else, or is gone, or is there already.
     #[error("{0}; read it again")]
@@ -191,7 +202,7 @@ impl Store {
     /// Opens or makes the store: recovers, checks, sets aside what cannot be read, completes the
     /// exported audit chain, and starts the committer.
     pub fn open(settings: Settings, clock: Clock) -> Result<Self, Fault> {
-        start::open(settings, clock, None, Arc::new(System))
+        start::open(settings, clock, Source::Default, Arc::new(System))
     }
 
     /// As [`Store::open`], on another engine and another disk for body files: for the tests of
@@ -202,7 +213,18 @@ impl Store {
         engine: Box<dyn Engine>,
         disk: Arc<dyn Disk>,
     ) -> Result<Self, Fault> {
-        start::open(settings, clock, Some(engine), disk)
+        start::open(settings, clock, Source::Once(engine), disk)
+    }
+
+    /// As [`Store::open_on`], on an engine that `make` opens, at start and again after a commit
+    /// failed.
+    pub fn open_with(
+        settings: Settings,
+        clock: Clock,
+        make: impl Fn(LastStop) -> Result<Box<dyn Engine>, EngineFault> + Send + 'static,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self, Fault> {
+        start::open(settings, clock, Source::Made(Box::new(make)), disk)
     }
 
     /// Makes `change` durable.
@@ -243,6 +265,34 @@ impl Store {
             .write()
             .unwrap_or_else(|e| e.into_inner());
         observers.push(Box::new(observer));
+    }
+
+    /// Calls `follower` with every event that a commit made durable, in the order of the chain. It
+    /// runs on the committer's thread, as in [`Store::observe`].
+    pub fn follow(&self, follower: impl Fn(&Event) + Send + Sync + 'static) {
+        let followers = &self.inner.shared.followers;
+        let mut followers = followers.write().unwrap_or_else(|e| e.into_inner());
+        followers.push(Box::new(follower));
+    }
+
+    /// The last record of the audit chain, and whoever waits for the next one.
+    pub fn heads(&self) -> watch::Receiver<Head> {
+        self.inner.shared.heads.subscribe()
+    }
+
+    /// How long commits took since the store was opened.
+    pub fn latencies(&self) -> Latencies {
+        self.inner.shared.latency.all()
+    }
+
+    /// The longest that a commit took since the last call, or goes on already. For one caller.
+    pub fn take_longest_commit(&self) -> std::time::Duration {
+        self.inner.shared.latency.take_longest()
+    }
+
+    /// How often a commit failed and the store was closed since it was opened first.
+    pub fn failures(&self) -> u64 {
+        self.inner.shared.failures.load(Ordering::SeqCst)
     }
 
     /// One entry.
@@ -309,21 +359,17 @@ impl Store {
 
     /// The line of one audit record.
     pub fn record(&self, sequence: u64) -> Result<Option<String>, Fault> {
-        start::record(
-            &*self.inner.shared.engine,
-            &self.inner.shared.sealer,
-            sequence,
-        )
+        let shared = &self.inner.shared;
+        shared
+            .engine
+            .with(|engine| start::record(engine, &shared.sealer, sequence))
     }
 
     /// How many values were set aside because they could not be read; each is an alarm.
     pub fn quarantined(&self) -> Result<usize, Fault> {
-        Ok(self
-            .inner
-            .shared
-            .engine
-            .scan(Table::Quarantine, &[], usize::MAX)?
-            .len())
+        let engine = &self.inner.shared.engine;
+        let found = engine.with(|engine| engine.scan(Table::Quarantine, &[], usize::MAX));
+        Ok(found?.len())
     }
 
     /// How much was committed since the store was opened.
@@ -336,12 +382,7 @@ impl Store {
 
     /// Why nothing is accepted any more, if that is so.
     pub fn closed(&self) -> Option<Arc<str>> {
-        self.inner
-            .shared
-            .closed
-            .read()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone()
+        self.inner.shared.closed_because()
     }
 
     /// The name of the engine.
@@ -351,18 +392,63 @@ impl Store {
 }
 
 type Observer = Box<dyn Fn(&Applied) + Send + Sync>;
+type Follower = Box<dyn Fn(&Event) + Send + Sync>;
 
 /// What the callers and the committer share.
 struct Shared {
-    engine: Box<dyn Engine>,
+    engine: Slot,
     sealer: Sealer,
     bodies: Bodies,
     observers: RwLock<Vec<Observer>>,
+    followers: RwLock<Vec<Follower>>,
+    heads: watch::Sender<Head>,
+    latency: Latency,
     closed: RwLock<Option<Arc<str>>>,
+    /// How often it was closed; a change that was begun before is not taken after.
+    failures: AtomicU64,
     changes: AtomicU64,
     groups: AtomicU64,
     // Dropped after the engine: see `Marker`.
     marker: Marker,
+}
+
+impl Shared {
+    /// Why nothing is accepted, if that is so.
+    fn closed_because(&self) -> Option<Arc<str>> {
+        self.closed
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone()
+    }
+
+    fn is_closed(&self) -> Fault {
+        let why = self.closed_because();
+        Fault::Closed(why.unwrap_or_else(|| "the committer has stopped".into()))
+    }
+
+    /// First closed, then counted: what was begun under the new count finds it closed.
+    fn close(&self, why: Arc<str>) {
+        *self.closed.write().unwrap_or_else(|e| e.into_inner()) = Some(why);
+        self.failures.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn open(&self) {
+        *self.closed.write().unwrap_or_else(|e| e.into_inner()) = None;
+    }
+
+    fn tell(&self, applied: &[Applied]) {
+        let observers = self.observers.read().unwrap_or_else(|e| e.into_inner());
+        for applied in applied {
+            observers.iter().for_each(|observer| observer(applied));
+        }
+    }
+
+    fn report(&self, events: &[Event]) {
+        let followers = self.followers.read().unwrap_or_else(|e| e.into_inner());
+        for event in events {
+            followers.iter().for_each(|follower| follower(event));
+        }
+    }
 }
 
 struct Inner {
@@ -390,16 +476,11 @@ impl Inner {
     }
 
     fn prepare(&self, change: Change) -> Result<Prepared, Fault> {
-        if let Some(why) = self
-            .shared
-            .closed
-            .read()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone()
-        {
+        let failures = self.shared.failures.load(Ordering::SeqCst);
+        if let Some(why) = self.shared.closed_because() {
             return Err(Fault::Closed(why));
         }
-        Prepared::new(change, &self.shared.sealer, &self.shared.bodies)
+        Prepared::new(change, &self.shared.sealer, &self.shared.bodies, failures)
     }
 
     fn submit(
@@ -410,19 +491,14 @@ impl Inner {
         let job = Job {
             prepared,
             answer: Box::new(answer),
+            begun: std::time::Instant::now(),
         };
         let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
         sent.and_then(Result::ok).ok_or_else(|| self.stopped())
     }
 
     fn stopped(&self) -> Fault {
-        let why = self
-            .shared
-            .closed
-            .read()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone();
-        Fault::Closed(why.unwrap_or_else(|| "the committer has stopped".into()))
+        self.shared.is_closed()
     }
 
     fn stored_entry(&self, id: EntryId) -> Result<Option<committer::Stored<EntryRow>>, Fault> {
@@ -439,7 +515,7 @@ impl Inner {
         key: &[u8],
         what: &str,
     ) -> Result<Option<T>, Fault> {
-        let Some(sealed) = self.shared.engine.read(table, key)? else {
+        let Some(sealed) = self.shared.engine.with(|engine| engine.read(table, key))? else {
             return Ok(None);
         };
         let damaged = |text: String| Fault::Damaged {
@@ -457,13 +533,15 @@ impl Inner {
         row: impl Fn(T) -> R,
     ) -> Result<Vec<R>, Fault> {
         let mut rows = Vec::new();
-        start::for_each(&*self.shared.engine, table, |pair| {
+        let mut visit = |pair: &engine::Pair| {
             match start::open_row(&self.shared.sealer, table, &pair.key, &pair.value) {
                 Ok(stored) => rows.push(row(stored)),
                 Err(text) => tracing::error!(table = table.name(), text, "a row is damaged"),
             }
             Ok(())
-        })?;
+        };
+        let engine = &self.shared.engine;
+        engine.with(|engine| start::for_each(engine, table, &mut visit))?;
         Ok(rows)
     }
 
@@ -474,11 +552,11 @@ impl Inner {
             bodies,
             ..
         } = &*self.shared;
-        start::read_body(&**engine, sealer, bodies, name, (place, size))?.map_err(|text| {
-            Fault::Damaged {
-                what: format!("the body of {name}"),
-                text,
-            }
+        let place = (place, size);
+        let read = engine.with(|engine| start::read_body(engine, sealer, bodies, name, place))?;
+        read.map_err(|text| Fault::Damaged {
+            what: format!("the body of {name}"),
+            text,
         })
     }
 }

@@ -16,6 +16,8 @@ use super::engine::{
 };
 
 const NAME: &str = "redb";
+/// So much is written anew at once.
+const PIECE: usize = 1 << 20;
 
 /// The open database.
 pub struct Redb {
@@ -61,6 +63,9 @@ impl Redb {
         last: LastStop,
     ) -> Result<Self, EngineFault> {
         let _stop = StopOnPanic;
+        if last == LastStop::Failed {
+            write_anew(&storage).map_err(|e| fault("write its storage anew", e))?;
+        }
         let database = Database::builder().create_with_backend(storage);
         Self::checked(
             database.map_err(|e| fault("open its storage", e))?,
@@ -74,7 +79,7 @@ impl Redb {
         assurance: Assurance,
         last: LastStop,
     ) -> Result<Self, EngineFault> {
-        if last == LastStop::Unclean {
+        if last != LastStop::Clean {
             // `false` says that something was repaired; what cannot be repaired is an error.
             database
                 .check_integrity()
@@ -191,6 +196,21 @@ impl Engine for Redb {
         let compacted = self.database.compact();
         compacted.map(drop).map_err(|e| fault("compact", e))
     }
+}
+
+/// As `database` does it with files, on another storage.
+fn write_anew(storage: &impl redb::StorageBackend) -> std::io::Result<()> {
+    let length = storage.len()?;
+    let mut buffer = vec![0; PIECE];
+    let mut at = 0;
+    while at < length {
+        let left = usize::try_from(length - at).unwrap_or(usize::MAX);
+        let piece = buffer.get_mut(..left.min(PIECE)).unwrap_or_default();
+        storage.read(at, piece)?;
+        storage.write(at, piece)?;
+        at += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+    }
+    storage.sync_data()
 }
 
 /// A read transaction: redb keeps the pages that it sees until it is dropped.

@@ -23,13 +23,16 @@ use super::crash::{self, Point};
 use super::database::Database;
 use super::disk::Disk;
 use super::engine::{Engine, EngineFault, LastStop, Pair, Table, Write};
+use super::latency::Latency;
+use super::recover::{Make, Recovery};
 use super::rows::{DraftRow, EntryRow};
 use super::sealing::Sealer;
+use super::slot::Slot;
 use super::{Fault, Inner, Marker, Settings, Shared, Store};
 use crate::audit::chain::head_of;
 use crate::audit::export::{Export, Found};
 use crate::audit::{Act, Chain, Event, Head};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::message::{DraftId, EntryId};
 
 /// The value under this name opens only with the key that the store was made with.
@@ -39,11 +42,21 @@ const KEY_CHECK_TEXT: &[u8] = b"ravelin store 1";
 pub(super) const PAGE: usize = 1000;
 const BODIES: &str = "bodies";
 
+/// Where the engine comes from.
+pub(super) enum Source {
+    /// The default engine, in the folder of the store.
+    Default,
+    /// Whatever this makes.
+    Made(Make),
+    /// This one, once.
+    Once(Box<dyn Engine>),
+}
+
 /// Opens the store; a test may bring its own engine and disk.
 pub(super) fn open(
     settings: Settings,
     clock: Clock,
-    engine: Option<Box<dyn Engine>>,
+    source: Source,
     disk: Arc<dyn Disk>,
 ) -> Result<Store, Fault> {
     let Settings {
@@ -69,9 +82,14 @@ pub(super) fn open(
     } else {
         LastStop::Clean
     };
-    let engine = match engine {
-        Some(engine) => engine,
-        None => Database::of(kind, &dir)?.open(assurance, last)?,
+    let (engine, make): (Box<dyn Engine>, Option<Make>) = match source {
+        Source::Default => {
+            let database = Database::of(kind, &dir)?;
+            let make: Make = Box::new(move |last| database.open(assurance, last));
+            (make(last)?, Some(make))
+        }
+        Source::Made(make) => (make(last)?, Some(make)),
+        Source::Once(engine) => (engine, None),
     };
     // From here on the store is ours: the engine holds the lock.
     fs::write(&marker, b"").map_err(file_fault("mark the folder"))?;
@@ -87,25 +105,8 @@ pub(super) fn open(
     let sealer = Sealer::new(key)?;
     check_key(&*engine, &sealer, &dir.display().to_string())?;
 
-    let mut chain = Chain::after(chain_head(&*engine, &sealer)?);
-    let mut found = Findings::default();
-    let index = load(&*engine, &sealer, &bodies, &mut found)?;
-    found.writes.extend(mend_ready(&*engine, &index)?);
-    let swept = sweep(&*engine, &bodies, &index, &found)?;
     let now = clock.now();
-    let mut events: Vec<Event> = found
-        .damaged
-        .iter()
-        .map(|(what, text)| {
-            Event::new(now, Act::Quarantined, "switch")
-                .detail("what", what)
-                .detail("why", text)
-        })
-        .collect();
-    if swept > 0 {
-        events.push(Event::new(now, Act::Swept, "switch").detail("files", swept));
-    }
-    apply(&*engine, &sealer, &mut chain, found.writes, &events)?;
+    let (index, mut chain) = look_through(&*engine, &sealer, &bodies, now, Vec::new())?;
     crash::here(Point::Opening);
 
     let export = match export {
@@ -132,12 +133,17 @@ pub(super) fn open(
             })
         }
     };
+    let (heads, _) = tokio::sync::watch::channel(chain.head().clone());
     let shared = Arc::new(Shared {
-        engine,
+        engine: Slot::new(engine),
         sealer,
         bodies,
         observers: RwLock::default(),
+        followers: RwLock::default(),
+        heads,
+        latency: Latency::default(),
         closed: RwLock::default(),
+        failures: AtomicU64::new(0),
         changes: AtomicU64::new(0),
         groups: AtomicU64::new(0),
         marker: Marker {
@@ -150,10 +156,37 @@ pub(super) fn open(
         index,
         chain,
         export,
+        recovery: Recovery::new(make, clock, dir.display().to_string()),
     };
     Ok(Store {
         inner: Arc::new(Inner::start(shared, committer)?),
     })
+}
+
+/// Looks through everything that the engine has, mends what can be mended, and tells of it with
+/// `events` before.
+pub(super) fn look_through(
+    engine: &dyn Engine,
+    sealer: &Sealer,
+    bodies: &Bodies,
+    now: Timestamp,
+    mut events: Vec<Event>,
+) -> Result<(Index, Chain), Fault> {
+    let mut chain = Chain::after(chain_head(engine, sealer)?);
+    let mut found = Findings::default();
+    let index = load(engine, sealer, bodies, &mut found)?;
+    found.writes.extend(mend_ready(engine, &index)?);
+    let swept = sweep(engine, bodies, &index, &found)?;
+    events.extend(found.damaged.iter().map(|(what, text)| {
+        Event::new(now, Act::Quarantined, "switch")
+            .detail("what", what)
+            .detail("why", text)
+    }));
+    if swept > 0 {
+        events.push(Event::new(now, Act::Swept, "switch").detail("files", swept));
+    }
+    apply(engine, sealer, &mut chain, found.writes, &events)?;
+    Ok((index, chain))
 }
 
 /// The folder of body files of the store in `dir`.

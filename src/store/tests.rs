@@ -378,9 +378,9 @@ fn orphans_and_a_wrong_ready_table_are_put_right() {
 type Key = (Table, Vec<u8>);
 
 /// An engine in memory whose commits can be held up and made to fail.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Fake {
-    tables: Mutex<HashMap<Key, Vec<u8>>>,
+    tables: Arc<Mutex<HashMap<Key, Vec<u8>>>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
     fail: Arc<AtomicBool>,
 }
@@ -451,7 +451,7 @@ impl Engine for Fake {
     fn snapshot(&self) -> Result<Box<dyn Snapshot + '_>, EngineFault> {
         let tables = self.tables.lock().unwrap().clone();
         Ok(Box::new(Self {
-            tables: Mutex::new(tables),
+            tables: Arc::new(Mutex::new(tables)),
             ..Self::default()
         }))
     }
@@ -487,7 +487,7 @@ async fn waiting_changes_share_one_sync() {
     let store = start::open(
         settings(dir.path()),
         clock(),
-        Some(Box::new(fake)),
+        start::Source::Once(Box::new(fake)),
         Arc::new(System),
     )
     .unwrap();
@@ -530,7 +530,7 @@ fn a_failed_commit_closes_the_store() {
     let store = start::open(
         settings(dir.path()),
         clock(),
-        Some(Box::new(fake)),
+        start::Source::Once(Box::new(fake)),
         Arc::new(System),
     )
     .unwrap();
@@ -556,6 +556,37 @@ fn a_failed_commit_closes_the_store() {
         dir.path().join("store/open").exists(),
         "the next start checks"
     );
+}
+
+#[test]
+fn a_body_that_was_written_before_a_failure_is_not_taken_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = Fake::default();
+    let fail = Arc::clone(&fake.fail);
+    let make = move |_| Ok(Box::new(fake.clone()) as Box<dyn Engine>);
+    let store = Store::open_with(settings(dir.path()), clock(), make, Arc::new(System)).unwrap();
+    let before = store.inner.prepare(fill(1)).unwrap();
+    fail.store(true, Ordering::SeqCst);
+    assert!(store.commit_blocking(small(2)).is_err());
+    fail.store(false, Ordering::SeqCst);
+    while store.closed().is_some() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(files(dir.path()), 0, "its file was an orphan");
+    let (answer, answered) = mpsc::sync_channel(1);
+    let submit = store
+        .inner
+        .submit(before, move |result| drop(answer.send(result)));
+    submit.unwrap();
+    let refused = answered.recv().unwrap();
+    assert!(matches!(refused, Err(Fault::Closed(_))), "{refused:?}");
+    // And what is begun now is taken.
+    store.commit_blocking(fill(3)).unwrap();
+    check_filled(&store, 3);
+    assert_eq!((store.failures(), store.entries().unwrap().len()), (1, 1));
+    let text = std::fs::read_to_string(dir.path().join("audit.jsonl")).unwrap();
+    assert_eq!(text.matches("\"reopened\"").count(), 1, "{text}");
+    assert_eq!(store.heads().borrow().sequence, exported(dir.path()));
 }
 
 #[test]

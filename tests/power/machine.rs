@@ -89,9 +89,11 @@ impl Octets {
         self.unsynced.push(step);
     }
 
+    /// What was written since the last sync is safe now; not what the kernel forgot since.
     fn sync(&mut self) {
-        self.safe.clone_from(&self.now);
-        self.unsynced.clear();
+        for step in std::mem::take(&mut self.unsynced) {
+            apply(&mut self.safe, &step);
+        }
     }
 
     fn after_power_loss(&mut self, survives: Survives, chance: &mut Chance) {
