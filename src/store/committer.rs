@@ -219,9 +219,7 @@ impl Committer {
         if !group.writes.is_empty()
             && let Err(fault) = self.apply(&mut group)
         {
-            let cause = std::error::Error::source(&fault).map(ToString::to_string);
-            let text = format!("{fault}: {}", cause.unwrap_or_default());
-            return self.close(&text, group, answers);
+            return self.close(&causes(&fault), group, answers);
         }
         crash::here(Point::Committed);
         self.finish(group, answers);
@@ -531,6 +529,17 @@ impl Exporter {
         self.file = Some(file);
         Ok(())
     }
+}
+
+/// A fault with everything behind it, in one line.
+pub(super) fn causes(fault: &Fault) -> String {
+    let mut text = fault.to_string();
+    let mut cause = std::error::Error::source(fault);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 fn forget(known: Option<Known>, name: &str, group: &mut Group) {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::committer::{Committer, Known, Stored};
+use super::committer::{Committer, Known, Stored, causes};
 use super::engine::{Engine, LastStop, Table};
 use super::rows::{DraftRow, EntryRow};
 use super::start::{check_key, look_through, open_row};
@@ -84,10 +84,8 @@ impl Committer {
                 recovery.failures = recovery.failures.saturating_add(1);
                 recovery.wait = (recovery.wait * 2).min(LONGEST);
                 recovery.due = Some(Instant::now() + recovery.wait);
-                let cause = std::error::Error::source(&fault).map(ToString::to_string);
                 tracing::error!(
-                    %fault,
-                    cause,
+                    fault = causes(&fault),
                     attempts = recovery.failures,
                     next = ?recovery.wait,
                     "the store is still closed: nothing is accepted and nothing delivered"

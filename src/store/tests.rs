@@ -169,7 +169,7 @@ fn what_was_removed_leaves_nothing() {
     assert_eq!(files(dir.path()), 0);
     for table in [Table::Body, Table::Draft, Table::Entry, Table::Ready] {
         assert_eq!(
-            store.inner.shared.engine.last(table).unwrap(),
+            store.inner.shared.engine.with(|e| e.last(table)).unwrap(),
             None,
             "{table:?}"
         );
@@ -360,7 +360,7 @@ fn orphans_and_a_wrong_ready_table_are_put_right() {
         .inner
         .shared
         .engine
-        .scan(Table::Ready, &[], 9)
+        .with(|engine| engine.scan(Table::Ready, &[], 9))
         .unwrap();
     assert_eq!(
         now,

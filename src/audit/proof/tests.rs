@@ -1,3 +1,5 @@
+//! Whole chains with checkpoints and a witness, and every way to spoil them.
+
 use std::time::Duration;
 
 use super::*;
