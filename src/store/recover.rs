@@ -183,3 +183,47 @@ fn row<R: serde::de::DeserializeOwned>(
     // It was read a moment ago: whoever cannot be read was set aside, and is not in the index.
     Ok(stored.ok().map(|stored| stored.row))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc;
+
+    use super::super::disk::System;
+    use super::super::engine::Engine;
+    use super::super::tests::{Fake, check_filled, clock, exported, files, fill, settings, small};
+    use super::super::{Fault, Store};
+
+    #[test]
+    fn a_body_that_was_written_before_a_failure_is_not_taken_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let fake = Fake::default();
+        let fail = Arc::clone(&fake.fail);
+        let make = move |_| Ok(Box::new(fake.clone()) as Box<dyn Engine>);
+        let store =
+            Store::open_with(settings(dir.path()), clock(), make, Arc::new(System)).unwrap();
+        let before = store.inner.prepare(fill(1)).unwrap();
+        fail.store(true, Ordering::SeqCst);
+        assert!(store.commit_blocking(small(2)).is_err());
+        fail.store(false, Ordering::SeqCst);
+        while store.closed().is_some() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(files(dir.path()), 0, "its file was an orphan");
+        let (answer, answered) = mpsc::sync_channel(1);
+        let submit = store
+            .inner
+            .submit(before, move |result| drop(answer.send(result)));
+        submit.unwrap();
+        let refused = answered.recv().unwrap();
+        assert!(matches!(refused, Err(Fault::Closed(_))), "{refused:?}");
+        // And what is begun now is taken.
+        store.commit_blocking(fill(3)).unwrap();
+        check_filled(&store, 3);
+        assert_eq!((store.failures(), store.entries().unwrap().len()), (1, 1));
+        let text = std::fs::read_to_string(dir.path().join("audit.jsonl")).unwrap();
+        assert_eq!(text.matches("\"reopened\"").count(), 1, "{text}");
+        assert_eq!(store.heads().borrow().sequence, exported(dir.path()));
+    }
+}

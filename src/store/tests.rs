@@ -91,11 +91,11 @@ pub(super) fn fill(n: u8) -> Change {
     change
 }
 
-fn files(dir: &Path) -> usize {
+pub(super) fn files(dir: &Path) -> usize {
     std::fs::read_dir(dir.join("store/bodies")).unwrap().count()
 }
 
-fn exported(dir: &Path) -> u64 {
+pub(super) fn exported(dir: &Path) -> u64 {
     verify(&std::fs::read(dir.join("audit.jsonl")).unwrap()[..])
         .unwrap()
         .records
@@ -379,10 +379,10 @@ type Key = (Table, Vec<u8>);
 
 /// An engine in memory whose commits can be held up and made to fail.
 #[derive(Clone, Default)]
-struct Fake {
+pub(super) struct Fake {
     tables: Arc<Mutex<HashMap<Key, Vec<u8>>>>,
     gate: Arc<(Mutex<bool>, Condvar)>,
-    fail: Arc<AtomicBool>,
+    pub(super) fail: Arc<AtomicBool>,
 }
 
 impl Engine for Fake {
@@ -472,7 +472,7 @@ fn set(gate: &(Mutex<bool>, Condvar), shut: bool) {
     gate.1.notify_all();
 }
 
-fn small(n: u8) -> Change {
+pub(super) fn small(n: u8) -> Change {
     let mut change = Change::new();
     change.put_draft(draft(n), vec![n].into());
     change.record(event(Act::Held));
@@ -556,37 +556,6 @@ fn a_failed_commit_closes_the_store() {
         dir.path().join("store/open").exists(),
         "the next start checks"
     );
-}
-
-#[test]
-fn a_body_that_was_written_before_a_failure_is_not_taken_after_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let fake = Fake::default();
-    let fail = Arc::clone(&fake.fail);
-    let make = move |_| Ok(Box::new(fake.clone()) as Box<dyn Engine>);
-    let store = Store::open_with(settings(dir.path()), clock(), make, Arc::new(System)).unwrap();
-    let before = store.inner.prepare(fill(1)).unwrap();
-    fail.store(true, Ordering::SeqCst);
-    assert!(store.commit_blocking(small(2)).is_err());
-    fail.store(false, Ordering::SeqCst);
-    while store.closed().is_some() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    assert_eq!(files(dir.path()), 0, "its file was an orphan");
-    let (answer, answered) = mpsc::sync_channel(1);
-    let submit = store
-        .inner
-        .submit(before, move |result| drop(answer.send(result)));
-    submit.unwrap();
-    let refused = answered.recv().unwrap();
-    assert!(matches!(refused, Err(Fault::Closed(_))), "{refused:?}");
-    // And what is begun now is taken.
-    store.commit_blocking(fill(3)).unwrap();
-    check_filled(&store, 3);
-    assert_eq!((store.failures(), store.entries().unwrap().len()), (1, 1));
-    let text = std::fs::read_to_string(dir.path().join("audit.jsonl")).unwrap();
-    assert_eq!(text.matches("\"reopened\"").count(), 1, "{text}");
-    assert_eq!(store.heads().borrow().sequence, exported(dir.path()));
 }
 
 #[test]
