@@ -11,6 +11,7 @@
 mod checkpoints;
 mod desk;
 mod events;
+mod harvest;
 mod head_room;
 mod judging;
 mod outbox;
@@ -26,6 +27,7 @@ use std::sync::{Arc, RwLock};
 
 pub use checkpoints::Contradicted;
 pub use desk::{DeskError, DraftView};
+pub use harvest::{CertificateAct, CertificateError};
 pub use head_room::{HeadRoom, Readings};
 pub use operator::{NotDone, QueueAct, QueueDone, QueueError};
 pub use policies::RolledBack;
@@ -45,6 +47,7 @@ use crate::review::{Draft, Released};
 use crate::seal::Sealed;
 use crate::store::crash::{self, Point};
 use crate::store::{Change, Store};
+use harvest::Brought;
 use judging::{Basis, Judgement};
 use permits::Permits;
 
@@ -70,7 +73,7 @@ pub struct Switch {
 /// What judging a message came to.
 enum Judged {
     Held(Box<Draft>, Arc<[u8]>),
-    Passed(Box<Released>, Vec<Sealed>),
+    Passed(Box<Released>, Vec<Sealed>, Vec<Brought>),
 }
 
 impl Line for Switch {
@@ -164,7 +167,7 @@ impl Switch {
                     self.say(config, &mut change, report::waiting(&officer, id, draft))?;
                 }
             }
-            Judged::Passed(released, sealed) => {
+            Judged::Passed(released, sealed, brought) => {
                 events::accepted(
                     config,
                     &mut change,
@@ -174,6 +177,8 @@ impl Switch {
                     basis,
                     actor,
                 );
+                let id = released.cleared().opened().received().id();
+                self.harvest(config, &mut change, id, brought);
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed.clone());
                 }
@@ -183,11 +188,13 @@ impl Switch {
     }
 
     async fn commit(&self, change: Change) -> Result<(), Fault> {
+        let (brought, removed) = change.certificates();
         self.store
             .commit(change)
             .await
-            .map(drop)
-            .map_err(|error| Fault::new("keep the message", error))
+            .map_err(|error| Fault::new("keep the message", error))?;
+        harvest::after_commit(&self.config.snapshot(), &brought, &removed);
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

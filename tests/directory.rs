@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ravelin::admin::directory::CertificateOrder;
 use ravelin::cli::demo::World;
 use ravelin::clock::Clock;
 use ravelin::config;
 use ravelin::crypto::certificate::Certificate;
 use ravelin::crypto::directory::{Attribute, Directory, Found, Name, Record, Source};
+use ravelin::crypto::keys::Identity;
 use ravelin::smtp::dialogue::Outcome;
 
 /// ALDER, whose reader has no certificate in the configuration, and whose mailboxes want envelopes.
@@ -59,13 +61,36 @@ impl Alder {
     /// What the switch says to a message from the drafter to the reader.
     async fn send(&self) -> Outcome {
         let drafter = self.world.alder.person("drafter").unwrap();
-        let to = ["reader@alder.example".parse().unwrap()];
+        self.mail("drafter", &drafter.sign, "reader").await
+    }
+
+    /// What the switch says to a message that `signer` signed.
+    async fn mail(&self, from: &str, signer: &Identity, to: &str) -> Outcome {
+        let from = self.world.alder.person(from).unwrap();
+        let to = [format!("{to}@alder.example").parse().unwrap()];
         let label = self.world.label("UNCLASSIFIED", &[]).unwrap();
         let message = self
             .world
-            .compose(&drafter.address, &to, Some(&label), &drafter.sign)
+            .compose(&from.address, &to, Some(&label), signer)
             .unwrap();
-        self.world.submit(drafter, &to, &message).await.unwrap()
+        self.world.submit(from, &to, &message).await.unwrap()
+    }
+
+    /// The drafter's signing key, with these certificates beside its own.
+    fn drafter_with(&self, certificates: &[&Certificate]) -> Identity {
+        let drafter = self.world.alder.person("drafter").unwrap();
+        let mut text = drafter.sign.certificate().to_pem();
+        for certificate in certificates {
+            text.push_str(&certificate.to_pem());
+        }
+        let key = drafter.sign.key_to_pem().unwrap();
+        Identity::from_pem(text.as_bytes(), key.as_bytes(), None).unwrap()
+    }
+
+    /// What the switch says to the reader, who writes to the drafter.
+    async fn answer(&self) -> Outcome {
+        let reader = self.world.alder.person("reader").unwrap();
+        self.mail("reader", &reader.sign, "drafter").await
     }
 
     /// Sends, and opens what arrives with this key of `pki/alder`.
@@ -310,4 +335,112 @@ async fn who_is_not_on_the_membership_list_neither_writes_nor_is_written_to() {
     let error = switch.reload("test").await.err().unwrap();
     assert!(error.to_string().contains("members.txt:1"), "{error}");
     alder.world.end().await;
+}
+
+/// Deliveries may still be on their way when a switch has stopped; the store is theirs until then.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(20), found).await;
+    found.unwrap_or_else(|_| panic!("{what} did not come"))
+}
+
+/// The drafter has no certificate in the configuration, and mail brings certificates.
+fn harvesting(world: &World, more: &str) -> String {
+    let file = world.dir.join("config/alder.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let own = "certificate = \"../pki/alder/drafter-encrypt.pem\"\n";
+    let clerk = "certificate = \"../pki/alder/clerk-encrypt.pem\"\n";
+    assert!(text.contains(own) && text.contains(clerk));
+    let text = text
+        .replace(own, "")
+        .replace(clerk, &format!("{clerk}roles = [\"operator\"]\n"));
+    std::fs::write(&file, format!("{text}{more}")).unwrap();
+    entry(READER, &[of(world, "reader")])
+}
+
+const CANDIDATES: &str = "harvest = \"candidates\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_mail_brings_candidates_and_only_an_operator_makes_them_count() {
+    let mut alder = Alder::with(NEVER, |world| harvesting(world, CANDIDATES)).await;
+    // With somebody else's certificate beside the own one.
+    let own = of(&alder.world, "drafter").clone();
+    let signer = alder.drafter_with(&[&own, of(&alder.world, "clerk")]);
+    let outcome = alder.mail("drafter", &signer, "reader").await;
+    assert_eq!(outcome.reply().code, 250, "{outcome:?}");
+
+    let desk = alder.world.desk("clerk").unwrap();
+    let rows = desk.certificates().await.unwrap();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0].address, "drafter@alder.example");
+    assert_eq!(rows[0].certificate, own.to_pem());
+    assert!(rows[0].accepted.is_none());
+    assert!(alder.chain().contains("\"act\":\"harvested\""));
+    // A candidate is found by nobody.
+    let outcome = alder.answer().await;
+    assert_eq!(outcome.reply().code, 550, "{outcome:?}");
+
+    let order = |id: &str, reason: &str| CertificateOrder {
+        id: id.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let good = order(&rows[0].id, "told by telephone");
+    for wrong in [order(&rows[0].id, " "), order("0", "no such")] {
+        assert!(desk.work_on_certificate("accept", &wrong).await.is_err());
+    }
+    let stranger = alder.world.desk("drafter").unwrap();
+    assert!(stranger.certificates().await.is_err());
+    assert!(stranger.work_on_certificate("accept", &good).await.is_err());
+    assert_eq!(alder.answer().await.reply().code, 550);
+
+    let accepted = desk.work_on_certificate("accept", &good).await.unwrap();
+    assert_eq!(accepted.accepted.unwrap().by, "clerk@alder.example");
+    assert_eq!(alder.answer().await.reply().code, 250, "{}", alder.chain());
+    assert!(alder.chain().contains("signed mail, accepted by clerk"));
+    assert!(alder.chain().contains("\"act\":\"certificate-accepted\""));
+    // It brings nothing new any more, and stays over a reload and a new start.
+    alder.mail("drafter", &signer, "reader").await;
+    assert_eq!(desk.certificates().await.unwrap().len(), 1);
+    let switch = &alder.world.running().unwrap().switch;
+    switch.reload("test").await.ok().unwrap();
+    assert_eq!(alder.answer().await.reply().code, 250);
+    alder.world.alder_switch.take().unwrap().stop().await;
+    until("a new start", async || alder.world.wake_alder().await.ok()).await;
+    assert_eq!(alder.answer().await.reply().code, 250);
+
+    desk.work_on_certificate("remove", &good).await.unwrap();
+    assert_eq!(alder.answer().await.reply().code, 550);
+    assert!(alder.chain().contains("\"act\":\"certificate-removed\""));
+    alder.world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_accepts_whom_it_names_and_without_the_word_nothing_is_harvested() {
+    let rule = "harvest = \"candidates\"\nharvest-accept = [\"@alder.example\"]\n";
+    let other = "harvest = \"candidates\"\nharvest-accept = [\"@elsewhere.example\"]\n";
+    for (more, kept, code) in [(rule, 1, 250), (other, 1, 550), ("", 0, 550)] {
+        let mut alder = Alder::with(NEVER, |world| harvesting(world, more)).await;
+        let own = of(&alder.world, "drafter").clone();
+        let signer = alder.drafter_with(&[&own]);
+        alder.mail("drafter", &signer, "reader").await;
+        assert_eq!(alder.answer().await.reply().code, code, "{more}");
+        alder.world.alder_switch.take().unwrap().stop().await;
+        // Of a switch that is stopped, the command lists the same.
+        let mut list = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+        list.args(["directory", "list", "--format", "json", "--config"]);
+        list.arg(&alder.world.alder_config.file);
+        let rows: serde_json::Value = until("a list", async || {
+            serde_json::from_slice(&list.output().unwrap().stdout).ok()
+        })
+        .await;
+        assert_eq!(rows.as_array().unwrap().len(), kept, "{more}");
+        alder.world.end().await;
+    }
 }

@@ -119,6 +119,8 @@ pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
         .route("/v1/drafts/{id}/message", get(message))
         .route("/v1/drafts/{id}/approve", post(approve))
         .route("/v1/drafts/{id}/return", post(send_back))
+        .route("/v1/directory", get(super::directory::list))
+        .route("/v1/directory/{act}", post(super::directory::work))
         .route("/v1/queue", get(super::queue::list))
         .route("/v1/queue/{act}", post(super::queue::work))
         .route("/v1/reload", post(super::reload::reload))

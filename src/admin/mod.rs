@@ -6,6 +6,7 @@
 //! JSON contract: README, chapter "The desk".
 
 pub mod api;
+pub mod directory;
 pub mod queue;
 pub mod reload;
 pub mod store;

@@ -106,6 +106,10 @@ pub enum Act {
     Accepted,
     /// A copy of the store was made.
     BackedUp,
+    /// An operator accepted a certificate that signed mail brought.
+    CertificateAccepted,
+    /// An operator removed one.
+    CertificateRemoved,
     /// The switch signed the head of the chain.
     Checkpoint,
     /// A next hop did not take a recipient yet; it is tried again.
@@ -126,6 +130,8 @@ pub enum Act {
     HeadRoom,
     /// An entry may not go any more, by the rules that are in force now.
     Forbidden,
+    /// Signed mail brought its signer's certificate for encryption.
+    Harvested,
     /// A draft waits for release.
     Held,
     /// Revocation lists were read again, because their files changed.
@@ -184,6 +190,8 @@ impl Act {
         match self {
             Self::Accepted => "accepted",
             Self::BackedUp => "backed-up",
+            Self::CertificateAccepted => "certificate-accepted",
+            Self::CertificateRemoved => "certificate-removed",
             Self::Checkpoint => "checkpoint",
             Self::Deferred => "deferred",
             Self::Delivered => "delivered",
@@ -194,6 +202,7 @@ impl Act {
             Self::Fault => "fault",
             Self::HeadRoom => "head-room",
             Self::Forbidden => "forbidden",
+            Self::Harvested => "harvested",
             Self::Held => "held",
             Self::ListsRead => "lists-read",
             Self::Paused => "paused",
@@ -253,6 +262,8 @@ mod tests {
             Act::Reopened,
             Act::ReviewRefused,
             Act::ReloadRefused,
+            Act::CertificateAccepted,
+            Act::Harvested,
             Act::Forbidden,
         ] {
             let json = serde_json::to_string(&act).unwrap();

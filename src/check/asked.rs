@@ -1,4 +1,4 @@
-//! What the directory is asked for a message, asked at once under one deadline.
+//! What the directory will be asked for a message, asked ahead under one deadline.
 //!
 //! Promises: however many recipients there are and however slowly a directory answers, one message
 //! waits for it no longer than the configuration says (and the one question that is on its way).
@@ -10,23 +10,71 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::crypto::directory::Name;
 use crate::decision::Fault;
-use crate::message::address::Address;
+use crate::message::address::{Address, ReversePath};
 
-/// Asks about every recipient of whom the configuration does not say all.
-pub(super) fn in_time(config: &Config, recipients: &[Address]) -> Result<(), Fault> {
-    let began = Instant::now();
-    for recipient in recipients {
-        let subject = config.subjects.get(recipient);
-        if subject.is_none_or(|subject| subject.certificate.is_none()) {
-            let _ = config.directory.find(&Name::mailbox(recipient));
-        }
-        if let Some(members) = &config.members {
-            let _ = members.is_member(recipient);
-        }
-        if began.elapsed() > config.directory_time {
-            let why = "the time for one message is over; it is tried again with what is known now";
-            return Err(Fault::new("ask the directory for every recipient", why));
+/// Those about whom something will be asked.
+pub struct Ahead {
+    on_record: Vec<Name>,
+    belong: Vec<Address>,
+}
+
+impl Ahead {
+    /// For a message with this envelope: recipients of whom the configuration does not say all, and
+    /// everybody where there is a membership list.
+    pub fn of(config: &Config, from: &ReversePath, recipients: &[Address]) -> Self {
+        let is_open = |recipient: &&Address| {
+            let subject = config.subjects.get(recipient);
+            subject.is_none_or(|subject| subject.certificate.is_none())
+        };
+        let belong = match &config.members {
+            Some(_) => from
+                .address()
+                .into_iter()
+                .chain(recipients)
+                .cloned()
+                .collect(),
+            None => Vec::new(),
+        };
+        Self {
+            on_record: recipients
+                .iter()
+                .filter(is_open)
+                .map(Name::mailbox)
+                .collect(),
+            belong,
         }
     }
-    Ok(())
+
+    /// Whether nothing will be asked.
+    pub fn is_empty(&self) -> bool {
+        self.on_record.is_empty() && self.belong.is_empty()
+    }
+
+    /// Asks, and waits.
+    ///
+    /// # Errors
+    /// When it takes too long for one message.
+    pub fn ask(&self, config: &Config) -> Result<(), Fault> {
+        let began = Instant::now();
+        let in_time = || {
+            if began.elapsed() <= config.directory_time {
+                return Ok(());
+            }
+            let why = "the time for one message is over; it is tried again with what is known now";
+            Err(Fault::new("ask the directory for every recipient", why))
+        };
+        for name in &self.on_record {
+            let _ = config.directory.find(name);
+            in_time()?;
+        }
+        for (members, who) in config
+            .members
+            .iter()
+            .flat_map(|m| self.belong.iter().map(move |who| (m, who)))
+        {
+            let _ = members.is_member(who);
+            in_time()?;
+        }
+        Ok(())
+    }
 }

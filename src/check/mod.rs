@@ -27,6 +27,7 @@ use crate::message::military::Military;
 use crate::open::{Opened, SignerFacts};
 
 pub use access::{DOWNGRADE, again, authorize};
+pub use asked::Ahead;
 pub use attached::Labels;
 pub use community::members;
 pub use origin::{Origin, same_person};
@@ -138,7 +139,6 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     let military = Military::read(facts.headers())
         .map_err(|error| Refusal::because(Reason::MilitaryFieldMalformed, error.to_string()))?;
     let originator = origin::originator(config, &origin, &opened, &military)?;
-    asked::in_time(config, &opened.received().envelope().recipients)?;
     community::parties(
         config,
         &originator,

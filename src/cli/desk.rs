@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::answer::{Answer, Trouble, chain};
 use super::print;
 use crate::admin::api::{Approval, Approved, Refused, Return};
+use crate::admin::directory::CertificateOrder;
 use crate::admin::queue::Order;
 use crate::admin::reload::InForce;
 use crate::clock::Clock;
@@ -27,8 +28,8 @@ use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::message::DraftId;
 use crate::review::Release;
-use crate::store::EntryRow;
 use crate::store::backup::Copied;
+use crate::store::{CertificateRow, EntryRow};
 use crate::switch::{DraftView, QueueDone};
 use crate::tls;
 
@@ -170,6 +171,27 @@ impl Desk {
     /// As [`DeskError`] says.
     pub async fn backup(&self) -> Result<Copied, DeskError> {
         self.json(Method::POST, "/v1/store/backup", Bytes::new())
+            .await
+    }
+
+    /// The certificates that signed mail brought; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn certificates(&self) -> Result<Vec<CertificateRow>, DeskError> {
+        self.json(Method::GET, "/v1/directory", Bytes::new()).await
+    }
+
+    /// Accepts or removes one of them: `act` is accept or remove; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn work_on_certificate(
+        &self,
+        act: &str,
+        order: &CertificateOrder,
+    ) -> Result<CertificateRow, DeskError> {
+        self.json(Method::POST, &format!("/v1/directory/{act}"), body(order)?)
             .await
     }
 

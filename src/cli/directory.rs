@@ -1,22 +1,27 @@
 //! `ravelin directory`: what the directory of a configuration has on record of a name, and what of it
-//! would be used.
+//! would be used; the certificates that signed mail brought, and an operator's word on them.
 //!
 //! Promises: the same questions in the same bounds as the switch asks; the JSON is a stable contract
-//! (see README). Changes nothing.
+//! (see README). Only a running switch changes anything.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::answer::{Answer, Trouble};
+use super::answer::{Answer, Trouble, chain};
+use super::desk::refused;
+use super::officer::Settings;
 use super::print::{self, Format};
+use super::stopped;
+use crate::admin::directory::CertificateOrder;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
 use crate::crypto::certificate::{Certificate, hex};
 use crate::crypto::directory::{Found, Name, Record};
 use crate::crypto::trust::{Purpose, TrustStore};
 use crate::message::address::Address;
+use crate::store::CertificateRow;
 
 /// The options of `ravelin directory`.
 #[derive(Args, Debug)]
@@ -30,6 +35,33 @@ pub(super) struct Directory {
 
 #[derive(Debug, Subcommand)]
 enum Act {
+    /// Let a certificate that signed mail brought be found from now on
+    #[command(
+        after_help = "Example:\n  ravelin directory accept ID --reason \"told by telephone\" \
+        --desk operator.toml"
+    )]
+    Accept(Target),
+    /// List what signed mail brought: of a running switch with --desk, of a stopped one without
+    #[command(
+        after_help = "Examples:\n  ravelin directory list --desk operator.toml\n  \
+        ravelin directory list --config ravelin.toml --format json"
+    )]
+    List {
+        /// The configuration of a switch that is stopped
+        #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
+        config: PathBuf,
+        /// The operator's settings, to ask a running switch
+        #[arg(long, value_name = "FILE")]
+        desk: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Forget a certificate that signed mail brought, accepted or not
+    #[command(
+        after_help = "Example:\n  ravelin directory remove ID --reason \"left the service\" \
+        --desk operator.toml"
+    )]
+    Remove(Target),
     /// Show what is on record of a name, whether it belongs, and which certificate would be used
     #[command(
         after_help = "Examples:\n  ravelin directory show anna@alder.example --format json\n  \
@@ -45,6 +77,21 @@ enum Act {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+}
+
+/// Which certificate, by whom, and why.
+#[derive(Args, Debug)]
+struct Target {
+    /// The certificate, as `list` names it
+    id: String,
+    /// The operator's settings, as officer.toml; the key is of a subject with the role operator
+    #[arg(long, value_name = "FILE")]
+    desk: PathBuf,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
 }
 
 #[derive(Serialize)]
@@ -73,14 +120,83 @@ struct CertificateLine {
     reason: Option<String>,
 }
 
-pub(super) fn run(directory: &Directory) -> Result<Answer, Trouble> {
+pub(super) async fn run(directory: &Directory) -> Result<Answer, Trouble> {
     match &directory.act {
+        Act::Accept(target) => work("accept", target).await,
+        Act::List {
+            config,
+            desk,
+            format,
+        } => list(config, desk.as_deref(), *format).await,
+        Act::Remove(target) => work("remove", target).await,
         Act::Show {
             name,
             config,
             format,
         } => show(name, &config::load(config)?, *format),
     }
+}
+
+async fn work(act: &str, target: &Target) -> Result<Answer, Trouble> {
+    let operator = Settings::of(&target.desk).officer()?;
+    let order = CertificateOrder {
+        id: target.id.clone(),
+        reason: target.reason.clone(),
+    };
+    match operator.desk.work_on_certificate(act, &order).await {
+        Ok(row) => tell(&[row], target.format),
+        Err(error) => refused(error),
+    }
+}
+
+async fn list(config: &Path, desk: Option<&Path>, format: Format) -> Result<Answer, Trouble> {
+    let rows = match desk {
+        Some(desk) => match Settings::of(desk).officer()?.desk.certificates().await {
+            Ok(rows) => rows,
+            Err(error) => return refused(error),
+        },
+        None => {
+            let rows = stopped::store(config)?.certificates();
+            rows.map_err(|error| Trouble::Fault(chain(&error)))?
+        }
+    };
+    tell(&rows, format)
+}
+
+fn tell(rows: &[CertificateRow], format: Format) -> Result<Answer, Trouble> {
+    match format {
+        Format::Json => print::json(&rows)?,
+        Format::Table => {
+            let head = [
+                "CERTIFICATE",
+                "ADDRESS",
+                "SUBJECT",
+                "UNTIL",
+                "SEEN",
+                "ACCEPTED BY",
+            ];
+            let cells: Vec<_> = rows.iter().map(cells).collect();
+            print::out(&print::columns(&head, &cells))?;
+        }
+    }
+    Ok(Answer::Yes)
+}
+
+fn cells(row: &CertificateRow) -> Vec<String> {
+    let read = Certificate::from_pem_many(row.certificate.as_bytes());
+    let certificate = read.ok().and_then(|all| all.into_iter().next());
+    let (subject, until) = certificate.map_or_else(Default::default, |certificate| {
+        (certificate.subject(), print::time(certificate.not_after()))
+    });
+    let accepted = row.accepted.as_ref();
+    vec![
+        row.id.clone(),
+        row.address.clone(),
+        subject,
+        until,
+        print::time(row.seen),
+        accepted.map_or_else(|| "nobody".to_owned(), |accepted| accepted.by.clone()),
+    ]
 }
 
 fn show(text: &str, config: &Config, format: Format) -> Result<Answer, Trouble> {

@@ -86,7 +86,8 @@ enum Command {
     Countersign(countersigned::Countersign),
     /// Run the story of two nations on this machine, every step and every refusal
     Demo(demo::Demo),
-    /// Show what the directory has on record of a name
+    /// See what is on record of a name; accept or remove certificates that signed mail brought
+    #[command(after_help = "Example:\n  ravelin directory list --config ravelin.toml")]
     Directory(directory::Directory),
     /// Make a switch of one domain that starts at once: configuration, keys, people
     Init(init::Init),
@@ -148,7 +149,7 @@ pub fn run() -> ExitCode {
             return block_on(async { Ok(demo::run(demo).await) })
                 .unwrap_or_else(|trouble| answer::exit(Err(trouble)));
         }
-        Command::Directory(directory) => directory::run(directory),
+        Command::Directory(directory) => block_on(directory::run(directory)),
         Command::Init(init) => init::run(init),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Key(key) => key::run(key),

@@ -16,7 +16,8 @@ use super::policies::digest;
 use super::resolve::Place;
 use super::units::{ByteSize, Life};
 use super::{ConfigError, Revocation};
-use crate::crypto::directory::{self, MemberList, Members, Table};
+use crate::crypto::directory::{self, Harvested, MemberList, Members, Table};
+use crate::message::address::Address;
 
 /// `[directory]`: asked in this order for what no `[[subject]]` says.
 #[derive(Debug, Default, Deserialize)]
@@ -31,8 +32,37 @@ pub(super) struct Directory {
     pub members: Vec<Spanned<PathBuf>>,
     #[serde(default)]
     pub ldap: Vec<Ldap>,
+    /// Whether signed mail brings certificates.
+    #[serde(default)]
+    pub harvest: Harvest,
+    /// Whose are accepted at once: `@domain` or `name@domain`.
+    #[serde(default)]
+    pub harvest_accept: Vec<Spanned<String>>,
     /// For all that is asked for one message; past it the sender keeps the message.
     pub time_limit: Option<Life>,
+}
+
+/// Whether signed mail brings certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Harvest {
+    /// As candidates, which an operator or `harvest-accept` accepts.
+    Candidates,
+    #[default]
+    Never,
+}
+
+/// Signed mail brings certificates.
+#[derive(Debug)]
+pub struct HarvestRule {
+    accept: MemberList,
+}
+
+impl HarvestRule {
+    /// Whether what somebody brings is accepted at once.
+    pub fn accepts(&self, address: &Address) -> bool {
+        self.accept.has(address)
+    }
 }
 
 /// `[[directory.ldap]]`: a server that is asked.
@@ -124,6 +154,8 @@ pub(super) struct Meant {
     pub directory: Arc<dyn directory::Directory>,
     pub members: Option<Arc<dyn Members>>,
     pub time: Duration,
+    pub harvest: Option<Arc<HarvestRule>>,
+    pub harvested: Arc<Harvested>,
     /// Of all that was read from files.
     pub digest: String,
 }
@@ -163,13 +195,40 @@ impl Place<'_> {
         for ldap in &written.ldap {
             self.ldap(ldap, &mut gathered)?;
         }
+        let harvest = self.harvest(written)?;
+        // Last: what somebody wrote down counts before what mail brought.
+        let harvested = Arc::new(Harvested::default());
+        if harvest.is_some() {
+            gathered
+                .sources
+                .push(Arc::clone(&harvested) as Arc<dyn directory::Directory>);
+        }
         let has_members = !gathered.members.is_empty();
         Ok(Meant {
             directory: Arc::new(gathered.sources),
+            harvest,
+            harvested,
             time: written.time_limit.map_or(TIME, |time| time.0),
             members: has_members.then(|| Arc::new(gathered.members) as Arc<dyn Members>),
             digest: digest(gathered.digests.as_bytes()),
         })
+    }
+
+    fn harvest(&self, written: &Directory) -> Result<Option<Arc<HarvestRule>>, ConfigError> {
+        let key = "directory.harvest-accept";
+        let mut accept = MemberList::default();
+        for who in &written.harvest_accept {
+            let remedy = "write @domain or name@domain, with harvest = \"candidates\"";
+            let wrong = |text: String| self.error(who.span(), key, text, remedy);
+            if written.harvest == Harvest::Never {
+                return Err(wrong("nothing is harvested".to_owned()));
+            }
+            accept
+                .add(who.get_ref())
+                .map_err(|error| wrong(error.to_string()))?;
+        }
+        let rule = HarvestRule { accept };
+        Ok((written.harvest == Harvest::Candidates).then(|| Arc::new(rule)))
     }
 
     #[cfg(not(feature = "ldap"))]

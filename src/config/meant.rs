@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::listeners::Listener;
 use super::revocation::RevocationData;
 use super::{
-    DomainCertificate, KeyTransport, LinkProtocol, Operation, Recipients, SignedBy, SioLabelRule,
-    TlsNeed,
+    DomainCertificate, HarvestRule, KeyTransport, LinkProtocol, Operation, Recipients, SignedBy,
+    SioLabelRule, TlsNeed,
 };
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
-use crate::crypto::directory::{Directory, Members};
+use crate::crypto::directory::{Directory, Harvested, Members};
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::label::marked::Markings;
@@ -83,6 +83,10 @@ pub struct Config {
     pub directory: Arc<dyn Directory>,
     /// For all that the directory is asked for one message.
     pub directory_time: Duration,
+    /// Whether signed mail brings certificates.
+    pub harvest: Option<Arc<HarvestRule>>,
+    /// What it brought.
+    pub harvested: Arc<Harvested>,
     /// Who belongs to the community; without it, everybody that the links lead to.
     pub members: Option<Arc<dyn Members>>,
     /// The ways out and in.

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::{Clock, Timestamp};
 use crate::label::Policies;
+pub use directory::HarvestRule;
 pub use in_force::InForce;
 pub use listeners::{ListenRole, ListenTls, Listener};
 pub use meant::{

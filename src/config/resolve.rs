@@ -190,6 +190,8 @@ pub(super) fn resolve(
         directory: directory.directory,
         members: directory.members,
         directory_time: directory.time,
+        harvest: directory.harvest,
+        harvested: directory.harvested,
         links,
         signer_rules,
         release_rules,

@@ -8,6 +8,7 @@
 //! Attack stopped there: a directory that gives somebody else's certificate for a name.
 //! Standards: RFC 4523 (attributes), RFC 4524 (`mail`, `associatedDomain`), RFC 5755 §4.4.6 (clearance).
 
+mod harvested;
 mod kept;
 #[cfg(feature = "ldap")]
 pub mod ldap;
@@ -19,6 +20,7 @@ mod table;
 use std::fmt;
 use std::sync::Arc;
 
+pub use harvested::Harvested;
 pub use kept::{Ages, Ask, AskError, Kept};
 #[cfg(feature = "ldap")]
 pub use members::LdapGroup;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::certificates::CertificateRow;
 use super::rows::{DraftRow, EntryRow, PausedRow, PolicyRow};
 use crate::audit::Event;
 use crate::message::{DraftId, EntryId};
@@ -20,12 +21,14 @@ pub struct Change {
 /// One operation on one row.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
+    PutCertificate(CertificateRow),
     PutDraft(DraftRow, Arc<[u8]>),
     PutEntry(EntryRow, Arc<[u8]>),
     Paused(Vec<PausedRow>),
     Policies(Vec<PolicyRow>),
     QuarantineDraft(DraftId),
     QuarantineEntry(EntryId),
+    RemoveCertificate(String),
     RemoveDraft(DraftId),
     RemoveEntry(EntryId),
     UpdateDraft(DraftRow),
@@ -96,6 +99,29 @@ impl Change {
     /// Remembers which next hops an operator holds back, in the place of what was remembered.
     pub fn remember_paused(&mut self, rows: Vec<PausedRow>) {
         self.ops.push(Op::Paused(rows));
+    }
+
+    /// Adds a certificate that signed mail brought, in the place of the row of the same name.
+    pub fn put_certificate(&mut self, row: CertificateRow) {
+        self.ops.push(Op::PutCertificate(row));
+    }
+
+    /// Forgets a certificate.
+    pub fn remove_certificate(&mut self, id: String) {
+        self.ops.push(Op::RemoveCertificate(id));
+    }
+
+    /// The certificates that it puts, and the names of those that it removes.
+    pub fn certificates(&self) -> (Vec<CertificateRow>, Vec<String>) {
+        let (mut put, mut removed) = (Vec::new(), Vec::new());
+        for op in &self.ops {
+            match op {
+                Op::PutCertificate(row) => put.push(row.clone()),
+                Op::RemoveCertificate(id) => removed.push(id.clone()),
+                _ => {}
+            }
+        }
+        (put, removed)
     }
 
     /// Takes over everything that `other` holds, after what is already here.

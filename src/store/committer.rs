@@ -22,7 +22,7 @@ use super::recover::Recovery;
 use super::rows::{DraftRow, EntryRow, EntryState};
 use super::sealing::Sealer;
 use super::start::{body_key, draft_name, entry_name};
-use super::{Applied, Committed, Fault, PAUSED, POLICIES, Shared};
+use super::{Applied, Committed, Fault, PAUSED, POLICIES, Shared, certificates};
 use crate::audit::export::Export;
 use crate::audit::{Chain, Event, Record};
 use crate::clock::Timestamp;
@@ -263,6 +263,9 @@ impl Committer {
                     Expected::Revision(row.revision),
                 ),
                 // One value, replaced whole: it conflicts only with a second one in the change.
+                Op::PutCertificate(_) | Op::RemoveCertificate(_) => {
+                    (certificates::name(op), None, Expected::None)
+                }
                 Op::Paused(_) => ("paused".to_owned(), None, Expected::None),
                 Op::Policies(_) => ("policies".to_owned(), None, Expected::None),
                 Op::QuarantineDraft(id) | Op::RemoveDraft(id) => {
@@ -334,6 +337,9 @@ impl Committer {
                 Ok(())
             }
             Op::Policies(rows) => self.remember(POLICIES, &rows, group),
+            op @ (Op::PutCertificate(_) | Op::RemoveCertificate(_)) => {
+                certificates::stage(&self.shared.sealer, op, &mut group.writes)
+            }
             Op::RemoveDraft(id) => {
                 let known = self.index.drafts.remove(&id);
                 group

@@ -22,6 +22,8 @@ pub enum Table {
     Audit,
     /// Kind and identifier (17 octets) to a small body.
     Body,
+    /// Identifier to a certificate that signed mail brought.
+    Certificate,
     /// Identifier to a held message.
     Draft,
     /// Identifier to a sealed message for one next hop.
@@ -36,9 +38,10 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Audit,
         Self::Body,
+        Self::Certificate,
         Self::Draft,
         Self::Entry,
         Self::Meta,
@@ -56,6 +59,7 @@ impl Table {
         match self {
             Self::Audit => "audit",
             Self::Body => "body",
+            Self::Certificate => "certificate",
             Self::Draft => "draft",
             Self::Entry => "entry",
             Self::Meta => "meta",

@@ -17,6 +17,7 @@
 
 pub mod backup;
 mod bodies;
+mod certificates;
 mod change;
 mod committer;
 pub mod crash;
@@ -58,6 +59,7 @@ use slot::Slot;
 use start::Source;
 use tokio::sync::watch;
 
+pub use certificates::{Acceptance, CertificateRow};
 pub use change::Change;
 pub use latency::{BOUNDS as LATENCY_BOUNDS, Latencies};
 pub use rows::{

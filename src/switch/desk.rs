@@ -137,7 +137,7 @@ impl Switch {
             Err(refusal) => Judgement::at_once(self.now(), refusal.into()),
         };
         let (change, needs) = match verdict {
-            Ok(Judged::Passed(released, sealed)) => {
+            Ok(Judged::Passed(released, sealed, brought)) => {
                 let mut change = Change::new();
                 let event = Event::new(self.now(), Act::Released, officer.to_string())
                     .message(draft.message)
@@ -152,6 +152,7 @@ impl Switch {
                     &basis,
                     &draft.drafter,
                 );
+                self.harvest(&config, &mut change, draft.message, &brought);
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed);
                 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Judged, Switch, permits};
+use super::{Judged, Switch, harvest, permits};
 use crate::check;
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -53,6 +53,9 @@ impl Switch {
     /// Judges on a crypto thread, under a permit by precedence: a flood of ROUTINE delays no FLASH.
     pub(super) async fn judge_aside(&self, config: &Arc<Config>, received: Received) -> Judgement {
         let began = Instant::now();
+        if let Err(fault) = self.ask_ahead(config, &received).await {
+            return Judgement::at_once(self.now(), fault.into());
+        }
         loop {
             let permit = self.permits.take(permits::urgency(&received)).await;
             let (judged_under, at) = (Arc::clone(config), self.now());
@@ -79,9 +82,24 @@ impl Switch {
             }
         }
     }
+
+    /// Asks the directory what it will be asked for this message, without a permit: a slow directory
+    /// keeps no core from others.
+    async fn ask_ahead(&self, config: &Arc<Config>, received: &Received) -> Result<(), Fault> {
+        let envelope = received.envelope();
+        let ahead = check::Ahead::of(config, &envelope.from, &envelope.recipients);
+        if ahead.is_empty() {
+            return Ok(());
+        }
+        let config = Arc::clone(config);
+        tokio::task::spawn_blocking(move || ahead.ask(&config))
+            .await
+            .unwrap_or_else(|error| Err(Fault::new("ask the directory", error)))
+    }
 }
 
-/// The steps of the line, one after the other. No input or output, no waiting.
+/// The steps of the line, one after the other. No waiting, but for what the directory was not asked
+/// ahead: the domains of recipients without a certificate.
 fn judge(config: &Config, at: Timestamp, received: Received) -> Result<Judged, Stop> {
     let bytes = Arc::clone(received.bytes());
     let opener = Opener::for_peer(config, at, received.peer());
@@ -91,7 +109,8 @@ fn judge(config: &Config, at: Timestamp, received: Received) -> Result<Judged, S
         Review::Hold(draft) => Ok(Judged::Held(draft, bytes)),
         Review::Release(released) => {
             let sealed = seal::seal(config, at, &released)?;
-            Ok(Judged::Passed(released, sealed))
+            let brought = harvest::brought(config, at, released.cleared());
+            Ok(Judged::Passed(released, sealed, brought))
         }
     }
 }

@@ -47,6 +47,7 @@ impl Switch {
         change.record(events::with_policies(event, &config));
         self.remember_policies(&mut change, &config, accepted)?
             .map_err(|older| Fault::new("put the label policies in force", older))?;
+        self.remember_certificates(&config)?;
         self.commit(change).await
     }
 

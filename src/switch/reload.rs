@@ -66,8 +66,13 @@ impl Switch {
                 .map_err(|older| wrong(&before, "policy".to_owned(), older, "raise its version")),
             Err(error) => Err(error),
         };
+        // Nobody accepts a certificate between what the store has now and what is in force then.
+        let _no_act_meanwhile = self.desk.lock().await;
         let next = match read {
-            Ok(next) => Arc::new(next),
+            Ok(next) => {
+                self.remember_certificates(&next)?;
+                Arc::new(next)
+            }
             Err(error) => {
                 let event = Event::new(now, Act::ReloadRefused, actor).detail("why", &error);
                 self.commit(events::one(event)).await?;

@@ -11,7 +11,7 @@ use super::{Kept, Name};
 use crate::crypto::algorithm::Digest;
 use crate::crypto::certificate::hex;
 use crate::crypto::provider;
-use crate::message::address::Address;
+use crate::message::address::{Address, AddressError};
 
 /// Who tells whether somebody belongs.
 pub trait Members: Send + Sync {
@@ -35,32 +35,41 @@ impl MemberList {
     /// # Errors
     /// The first line that is neither.
     pub fn read(file: &Path, text: &str) -> Result<Self, TableError> {
-        let mut names = HashSet::new();
+        let mut list = Self::default();
         for (line, number) in text.lines().zip(1..) {
             let entry = line.split('#').next().unwrap_or_default().trim();
             if entry.is_empty() {
                 continue;
             }
-            // A domain is what may follow the @ of a mailbox.
-            let whole = match entry.starts_with('@') {
-                true => format!("x{entry}"),
-                false => entry.to_owned(),
-            };
-            let address = Address::parse(&whole).map_err(|error| TableError {
+            list.add(entry).map_err(|error| TableError {
                 file: file.to_owned(),
                 line: Some(number),
                 text: error.to_string(),
             })?;
-            names.insert(match entry.starts_with('@') {
-                true => Name::domain(address.domain()),
-                false => Name::mailbox(&address),
-            });
         }
         let digest = provider::default().digest(Digest::Sha384, &[text.as_bytes()]);
-        Ok(Self {
-            names,
-            digest: hex(&digest),
-        })
+        list.digest = hex(&digest);
+        Ok(list)
+    }
+
+    /// Adds a mailbox, or `@` and a domain.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn add(&mut self, entry: &str) -> Result<(), AddressError> {
+        // A domain is what may follow the @ of a mailbox.
+        let name = match entry.starts_with('@') {
+            true => Name::domain(Address::parse(&format!("x{entry}"))?.domain()),
+            false => Name::mailbox(&Address::parse(entry)?),
+        };
+        self.names.insert(name);
+        Ok(())
+    }
+
+    /// Whether the list has this mailbox, or its domain.
+    pub fn has(&self, address: &Address) -> bool {
+        self.names.contains(&Name::mailbox(address))
+            || self.names.contains(&Name::domain(address.domain()))
     }
 
     /// SHA-384 over the list, in hexadecimal.
@@ -71,8 +80,7 @@ impl MemberList {
 
 impl Members for MemberList {
     fn is_member(&self, address: &Address) -> Result<bool, String> {
-        Ok(self.names.contains(&Name::mailbox(address))
-            || self.names.contains(&Name::domain(address.domain())))
+        Ok(self.has(address))
     }
 }
 
