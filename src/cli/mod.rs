@@ -23,6 +23,7 @@ mod officer;
 mod onion;
 mod opened;
 mod password;
+mod pki;
 mod policy;
 mod print;
 mod queue;
@@ -101,6 +102,8 @@ enum Command {
     Open(opened::Open),
     /// Say who may log in with a password
     Password(password::Password),
+    /// A laboratory of authorities for exercises and tests: issue, revoke, CRL, OCSP
+    Pki(pki::Pki),
     /// Examine label policies (SPIF): lint, explain, diff, test
     Policy(policy::Command),
     /// See, hold, resume, retry, redirect or remove what waits for its next hop
@@ -156,6 +159,7 @@ pub fn run() -> ExitCode {
         Command::Label(label) => label::run(label),
         Command::Open(open) => opened::run(open),
         Command::Password(password) => password::run(password),
+        Command::Pki(pki) => pki::run(pki),
         Command::Policy(policy) => policy::run(policy),
         Command::Queue(queue) => block_on(queue::run(queue)),
         Command::Receipt(receipt) => receipts::run(receipt),

@@ -1,7 +1,7 @@
 //! A small authority for demonstrations and tests: certificates, CRLs, PEM.
 //!
 //! Promises: profiles follow RFC 8603 (signing and encryption are separate certificates, critical
-//! keyUsage); every certificate carries a comment that it is for demonstration only.
+//! keyUsage); every certificate says in its policy, and in a comment, that it is for exercise only.
 //! Refuses: to be more than that: no record of what it issued, keys in memory.
 //! Standards: RFC 5280 §4, §5, 8603 §5.
 
@@ -17,7 +17,6 @@ use der::flagset::FlagSet;
 use jiff::tz::TimeZone;
 use x509_cert::ext::pkix as extension;
 use x509_cert::ext::pkix::KeyUsages;
-use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 
 use super::algorithm::{Curve, Digest, KeyKind, SignatureScheme};
@@ -27,11 +26,24 @@ use super::provider::{self, CryptoError};
 use super::{pem, tlv};
 use crate::clock::Timestamp;
 
+pub mod answers;
 pub mod attributes;
 pub mod clearances;
+mod exercise;
 mod lists;
+mod names;
+mod profile;
+#[cfg(test)]
+mod profile_tests;
 
+pub use exercise::{EXERCISE_POLICY, NOTICE};
 pub use lists::ListOrder;
+pub(crate) use names::requested_extensions;
+pub use names::requested_names;
+pub use profile::{Deed, Order, Profile};
+
+use exercise::Marked;
+use names::general_names;
 
 /// What stands in every certificate of the lab.
 pub const COMMENT: &str = "Ravelin demonstration certificate. Not for operation.";
@@ -58,6 +70,9 @@ pub enum LabError {
     /// Key and certificate do not fit.
     #[error("cannot make the identity")]
     Identity(#[from] KeyError),
+    /// A mail address that cannot stand in a certificate.
+    #[error("{0:?} cannot stand in a certificate: its domain must be in ASCII (A-labels)")]
+    Mailbox(String),
     /// The subject's name is not in the form of RFC 4514.
     #[error("{0:?} is not a distinguished name; write it like CN=Anna Berg,O=Alder")]
     Name(String),
@@ -225,6 +240,57 @@ impl Authority {
         Ok(Identity::new(certificate, key, self.chain_below())?)
     }
 
+    /// An authority whose key and certificate were made before.
+    pub fn from_identity(identity: Identity) -> Self {
+        Self {
+            identity,
+            crl_number: AtomicU64::new(1),
+        }
+    }
+
+    /// A self-signed authority with a key of this kind, valid so long from now.
+    pub fn lasting(
+        name: &str,
+        now: Timestamp,
+        kind: KeyKind,
+        life: Duration,
+    ) -> Result<Self, LabError> {
+        let key = provider::default().generate_key(kind)?;
+        let subject = name_der(name)?;
+        let scheme = authority_scheme(key.public_spki())?;
+        let draft = Draft {
+            issuer: &subject,
+            subject: &subject,
+            spki: key.public_spki(),
+            not_before: now,
+            not_after: later(now, life),
+            extensions: authority_extensions(key.public_spki(), key.public_spki(), None)?,
+        };
+        let certificate = draft.sign(&scheme, |tbs| key.sign(&scheme, tbs))?;
+        Ok(Self::from_identity(Identity::new(
+            certificate,
+            key,
+            Vec::new(),
+        )?))
+    }
+
+    /// An authority below this one, with a key of this kind, valid so long from now.
+    pub fn lasting_below(
+        &self,
+        name: &str,
+        now: Timestamp,
+        kind: KeyKind,
+        life: Duration,
+    ) -> Result<Self, LabError> {
+        let key = provider::default().generate_key(kind)?;
+        let extensions = authority_extensions(key.public_spki(), self.spki(), None)?;
+        let subject = name_der(name)?;
+        let end = later(now, life).min(self.certificate().not_after());
+        let certificate = self.certify(&subject, key.public_spki(), now, end, extensions)?;
+        let identity = Identity::new(certificate, key, self.chain_below())?;
+        Ok(Self::from_identity(identity))
+    }
+
     /// A certificate for a key that already exists, with exactly these extensions.
     pub fn certify(
         &self,
@@ -293,7 +359,7 @@ impl Authority {
     }
 
     /// What those below send along: this authority and those above, without the root.
-    fn chain_below(&self) -> Vec<Certificate> {
+    pub fn chain_below(&self) -> Vec<Certificate> {
         std::iter::once(self.certificate())
             .chain(self.identity.chain())
             .filter(|certificate| !certificate.is_self_issued())
@@ -306,13 +372,7 @@ impl Authority {
         request: &Request,
         spki: &[u8],
     ) -> Result<Vec<Extension>, LabError> {
-        let mut names = general_names(&request.emails, &request.dns_names)?;
-        for address in &request.ip_addresses {
-            names.push(GeneralName::IpAddress(OctetString::new(match address {
-                IpAddr::V4(address) => address.octets().to_vec(),
-                IpAddr::V6(address) => address.octets().to_vec(),
-            })?));
-        }
+        let names = general_names(&request.emails, &request.dns_names, &request.ip_addresses)?;
         let (usage, extended) = uses(spki, request.usage);
         let mut extensions = vec![
             of(
@@ -331,39 +391,13 @@ impl Authority {
         if !names.is_empty() {
             extensions.push(of(false, &extension::SubjectAltName(names))?);
         }
+        let is_policy = |item: &Extension| item.oid == exercise::POLICIES;
+        if !request.extensions.iter().any(is_policy) {
+            extensions.push(exercise::mark(Marked::EndEntity));
+        }
         extensions.extend(request.extensions.iter().cloned());
         Ok(extensions)
     }
-}
-
-/// What a request for such a certificate asks for: keyUsage, extendedKeyUsage, alternative names.
-pub(crate) fn requested_extensions(
-    spki: &[u8],
-    usage: Usage,
-    emails: &[String],
-    hosts: &[String],
-) -> Result<Vec<Extension>, LabError> {
-    let (usage, extended) = uses(spki, usage);
-    let mut extensions = vec![
-        of(true, &extension::KeyUsage(usage))?,
-        of(false, &extension::ExtendedKeyUsage(extended))?,
-    ];
-    let names = general_names(emails, hosts)?;
-    if !names.is_empty() {
-        extensions.push(of(false, &extension::SubjectAltName(names))?);
-    }
-    Ok(extensions)
-}
-
-fn general_names(emails: &[String], hosts: &[String]) -> Result<Vec<GeneralName>, LabError> {
-    let mut names = Vec::new();
-    for address in emails {
-        names.push(GeneralName::Rfc822Name(Ia5String::new(address)?));
-    }
-    for host in hosts {
-        names.push(GeneralName::DnsName(Ia5String::new(host)?));
-    }
-    Ok(names)
 }
 
 fn uses(spki: &[u8], usage: Usage) -> (FlagSet<KeyUsages>, Vec<ObjectIdentifier>) {
@@ -478,6 +512,7 @@ fn authority_extensions(
         of(true, &extension::KeyUsage(usage))?,
         subject_key_id(own)?,
         authority_key_id(issuer)?,
+        exercise::mark(Marked::Authority),
         comment()?,
     ])
 }

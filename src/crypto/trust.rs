@@ -51,6 +51,8 @@ mod list_tests;
 #[cfg(test)]
 mod anchor_tests;
 #[cfg(test)]
+mod name_model_tests;
+#[cfg(test)]
 mod name_tests;
 #[cfg(test)]
 mod online_tests;

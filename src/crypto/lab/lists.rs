@@ -28,6 +28,8 @@ pub struct ListOrder {
     next_update: Timestamp,
     entries: Vec<(Certificate, Option<u8>)>,
     serials: Vec<Vec<u8>>,
+    /// Serial number, since when, and why.
+    stated: Vec<(Vec<u8>, Timestamp, Option<u8>)>,
     indirect: bool,
     extensions: Vec<Extension>,
 }
@@ -41,6 +43,7 @@ impl ListOrder {
             next_update,
             entries: Vec::new(),
             serials: Vec::new(),
+            stated: Vec::new(),
             indirect: false,
             extensions: Vec::new(),
         }
@@ -57,6 +60,13 @@ impl ListOrder {
     #[must_use]
     pub fn revoke_serial(mut self, serial: &[u8]) -> Self {
         self.serials.push(serial.to_vec());
+        self
+    }
+
+    /// With this serial number (contents octets), since then, and this CRLReason.
+    #[must_use]
+    pub fn revoke_since(mut self, serial: &[u8], since: Timestamp, reason: Option<u8>) -> Self {
+        self.stated.push((serial.to_vec(), since, reason));
         self
     }
 
@@ -88,11 +98,7 @@ impl ListOrder {
         let serial = tlv::element(tlv::INTEGER, &[certificate.serial_bytes()]);
         let mut extensions = Vec::new();
         if let Some(reason) = reason {
-            extensions.push(Extension {
-                oid: REASON,
-                critical: false,
-                value: tlv::element(0x0a, &[&[reason]]),
-            });
+            extensions.push(reason_code(reason));
         }
         if self.indirect {
             let name = GeneralName::DirectoryName(certificate.issuer_name().clone());
@@ -137,6 +143,12 @@ impl ListOrder {
             let serial = tlv::element(tlv::INTEGER, &[serial]);
             tlv::sequence(&[&serial, &time_der(self.this_update)])
         }));
+        entries.extend(self.stated.iter().map(|(serial, since, reason)| {
+            let serial = tlv::element(tlv::INTEGER, &[serial]);
+            let reason = reason.map(|code| Extension::list_der(&[reason_code(code)]));
+            let reason = reason.unwrap_or_default();
+            tlv::sequence(&[&serial, &time_der(*since), &reason])
+        }));
         // RFC 5280 §5.1.2.6: absent when there is nothing to list.
         let list = match entries.is_empty() {
             true => Vec::new(),
@@ -162,5 +174,14 @@ impl ListOrder {
         ]);
         let signature = signer.key().sign(&scheme, &tbs)?;
         Ok(signed_der(&tbs, &scheme, &signature))
+    }
+}
+
+// RFC 5280 §5.3.1
+fn reason_code(code: u8) -> Extension {
+    Extension {
+        oid: REASON,
+        critical: false,
+        value: tlv::element(0x0a, &[&[code]]),
     }
 }

@@ -18,9 +18,9 @@ use crate::crypto::provider;
 use crate::crypto::tlv;
 
 /// id-pkix-ocsp-basic.
-const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
+pub(crate) const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
 /// id-pkix-ocsp-nonce.
-const NONCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.2");
+pub(crate) const NONCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.2");
 
 /// Octets of our nonce (RFC 9654 §2.1: at least 32).
 pub const NONCE_LENGTH: usize = 32;

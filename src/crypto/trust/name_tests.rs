@@ -11,25 +11,25 @@ use super::tests::now;
 use crate::crypto::certificate::{Certificate, Extension};
 use crate::crypto::lab::{self, Authority};
 
-const SMTP_UTF8_MAILBOX: &str = "1.3.6.1.5.5.7.8.9";
+pub(super) const SMTP_UTF8_MAILBOX: &str = "1.3.6.1.5.5.7.8.9";
 
 fn text(value: &str) -> Ia5String {
     Ia5String::new(value).unwrap()
 }
 
-fn mail(value: &str) -> GeneralName {
+pub(super) fn mail(value: &str) -> GeneralName {
     GeneralName::Rfc822Name(text(value))
 }
 
-fn host(value: &str) -> GeneralName {
+pub(super) fn host(value: &str) -> GeneralName {
     GeneralName::DnsName(text(value))
 }
 
-fn resource(value: &str) -> GeneralName {
+pub(super) fn resource(value: &str) -> GeneralName {
     GeneralName::UniformResourceIdentifier(text(value))
 }
 
-fn other(kind: &str, value: &str) -> GeneralName {
+pub(super) fn other(kind: &str, value: &str) -> GeneralName {
     GeneralName::OtherName(OtherName {
         type_id: kind.parse().unwrap(),
         value: Any::new(der::Tag::Utf8String, value.as_bytes()).unwrap(),
@@ -37,7 +37,7 @@ fn other(kind: &str, value: &str) -> GeneralName {
 }
 
 /// A certificate with these alternative names. One authority makes them all.
-fn named(names: Vec<GeneralName>) -> Certificate {
+pub(super) fn named(names: Vec<GeneralName>) -> Certificate {
     static ROOT: std::sync::OnceLock<Authority> = std::sync::OnceLock::new();
     let root = ROOT.get_or_init(|| Authority::new("Root", now()).unwrap());
     let names = x509_cert::ext::pkix::SubjectAltName(names);
@@ -52,7 +52,7 @@ fn named(names: Vec<GeneralName>) -> Certificate {
     .unwrap()
 }
 
-fn trees(bases: Vec<GeneralName>) -> Option<Vec<GeneralSubtree>> {
+pub(super) fn trees(bases: Vec<GeneralName>) -> Option<Vec<GeneralSubtree>> {
     let trees = bases.into_iter().map(|base| GeneralSubtree {
         base,
         minimum: 0,
