@@ -17,6 +17,7 @@ use clap::Args;
 use super::answer::{Answer, Trouble, chain};
 use super::print;
 use crate::clock::{Clock, Timestamp};
+use crate::crypto::algorithm::{Curve, KeyKind};
 use crate::crypto::keys::Identity;
 use crate::crypto::lab::{Authority, LabError, Request, Usage};
 use crate::crypto::{pem, pkcs12};
@@ -80,7 +81,12 @@ fn make(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
     public(&dir.join("ravelin.toml"), CONFIGURATION)?;
     StoreKey::create(&dir.join("store.key"))?;
 
-    let authority = Authority::new("CN=ALDER Exercise CA,O=ALDER", now)?;
+    let authority = Authority::lasting(
+        "CN=ALDER Exercise CA,O=ALDER",
+        now,
+        KeyKind::Ec(Curve::P384),
+        YEAR * 10,
+    )?;
     let pki = dir.join("pki");
     public(&pki.join("ca.pem"), &authority.certificate().to_pem())?;
     let list = authority.crl_until(&[], now, now.saturating_add(YEAR).unwrap_or(now))?;

@@ -1,7 +1,8 @@
 //! A small authority for demonstrations and tests: certificates, CRLs, PEM.
 //!
 //! Promises: profiles follow RFC 8603 (signing and encryption are separate certificates, critical
-//! keyUsage); every certificate says in its policy, and in a comment, that it is for exercise only.
+//! keyUsage); every certificate carries a comment that it is for demonstration only, and what leaves
+//! the tests a certificate policy that says so.
 //! Refuses: to be more than that: no record of what it issued, keys in memory.
 //! Standards: RFC 5280 §4, §5, 8603 §5.
 
@@ -177,7 +178,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A self-signed authority with a P-384 key, valid for ten years.
+    /// A self-signed authority with a P-384 key, valid for ten years. Without the policy of
+    /// exercises, so that tests can set their own; what people get is of [`Authority::lasting`].
     pub fn new(name: &str, now: Timestamp) -> Result<Self, LabError> {
         Self::with_key(name, now, KeyKind::Ec(Curve::P384))
     }
@@ -248,7 +250,8 @@ impl Authority {
         }
     }
 
-    /// A self-signed authority with a key of this kind, valid so long from now.
+    /// A self-signed authority with a key of this kind, valid so long from now. It and all that it
+    /// issues have the policy of exercises.
     pub fn lasting(
         name: &str,
         now: Timestamp,
@@ -262,9 +265,9 @@ impl Authority {
             issuer: &subject,
             subject: &subject,
             spki: key.public_spki(),
-            not_before: now,
+            not_before: earlier(now, Duration::from_secs(DAY)),
             not_after: later(now, life),
-            extensions: authority_extensions(key.public_spki(), key.public_spki(), None)?,
+            extensions: marked_extensions(key.public_spki(), key.public_spki())?,
         };
         let certificate = draft.sign(&scheme, |tbs| key.sign(&scheme, tbs))?;
         Ok(Self::from_identity(Identity::new(
@@ -283,10 +286,11 @@ impl Authority {
         life: Duration,
     ) -> Result<Self, LabError> {
         let key = provider::default().generate_key(kind)?;
-        let extensions = authority_extensions(key.public_spki(), self.spki(), None)?;
+        let extensions = marked_extensions(key.public_spki(), self.spki())?;
         let subject = name_der(name)?;
+        let begin = earlier(now, Duration::from_secs(DAY));
         let end = later(now, life).min(self.certificate().not_after());
-        let certificate = self.certify(&subject, key.public_spki(), now, end, extensions)?;
+        let certificate = self.certify(&subject, key.public_spki(), begin, end, extensions)?;
         let identity = Identity::new(certificate, key, self.chain_below())?;
         Ok(Self::from_identity(identity))
     }
@@ -392,7 +396,7 @@ impl Authority {
             extensions.push(of(false, &extension::SubjectAltName(names))?);
         }
         let is_policy = |item: &Extension| item.oid == exercise::POLICIES;
-        if !request.extensions.iter().any(is_policy) {
+        if exercise::is_marked(self.certificate()) && !request.extensions.iter().any(is_policy) {
             extensions.push(exercise::mark(Marked::EndEntity));
         }
         extensions.extend(request.extensions.iter().cloned());
@@ -512,9 +516,14 @@ fn authority_extensions(
         of(true, &extension::KeyUsage(usage))?,
         subject_key_id(own)?,
         authority_key_id(issuer)?,
-        exercise::mark(Marked::Authority),
         comment()?,
     ])
+}
+
+fn marked_extensions(own: &[u8], issuer: &[u8]) -> Result<Vec<Extension>, LabError> {
+    let mut extensions = authority_extensions(own, issuer, None)?;
+    extensions.push(exercise::mark(Marked::Authority));
+    Ok(extensions)
 }
 
 fn subject_key_id(spki: &[u8]) -> Result<Extension, LabError> {

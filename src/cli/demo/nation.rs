@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Person, Trouble};
 use crate::clock::Timestamp;
+use crate::crypto::algorithm::{Curve, KeyKind};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
 use crate::crypto::lab::{Authority, Request, Usage};
@@ -58,7 +60,12 @@ impl Nation {
     pub fn found(profile: Profile, now: Timestamp) -> Result<Self, Trouble> {
         let nation = profile.name.to_uppercase();
         let domain = format!("{}.example", profile.name);
-        let authority = Authority::new(&format!("CN={nation} Demo CA,O={nation}"), now)?;
+        let authority = Authority::lasting(
+            &format!("CN={nation} Demo CA,O={nation}"),
+            now,
+            KeyKind::Ec(Curve::P384),
+            Duration::from_secs(3650 * 24 * 60 * 60),
+        )?;
         let issue = |name: &str, usage, local: &str| {
             let request = Request::new(&format!("CN={name},O={nation}"), usage, now);
             authority.issue(request.email(&format!("{local}@{domain}")))

@@ -1,12 +1,12 @@
 //! The mark of the exercise: the certificate policy that stands in everything that the lab issues.
 //!
-//! Promises: the policy has a notice that says in words what it is. Authorities may issue under any
-//! policy below, so tests of policies stay possible.
+//! Promises: the policy has a notice that says in words what it is; a marked authority marks what it
+//! issues. It may issue under any policy besides, for exercises with policies.
 //! Standards: RFC 5280 §4.2.1.4, RFC 5612 (the arc for documentation).
 
 use der::asn1::ObjectIdentifier;
 
-use crate::crypto::certificate::Extension;
+use crate::crypto::certificate::{Certificate, Extension};
 use crate::crypto::tlv;
 
 /// The policy of exercises, under the arc for documentation. It vouches for nothing.
@@ -41,4 +41,12 @@ pub(super) fn mark(whose: Marked) -> Extension {
         critical: false,
         value: tlv::sequence(&[&own, &any]),
     }
+}
+
+/// Whether the certificate has the policy of exercises.
+pub(super) fn is_marked(certificate: &Certificate) -> bool {
+    let own = tlv::oid(&EXERCISE_POLICY);
+    certificate
+        .extension(&POLICIES)
+        .is_some_and(|item| item.value.windows(own.len()).any(|part| part == own))
 }
