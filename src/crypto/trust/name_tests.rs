@@ -119,6 +119,20 @@ fn the_forms_of_each_kind() {
             Some(false),
         ),
         (mail("nobody"), mail("alder.example"), None),
+        (mail("a@b@alder.example"), mail("alder.example"), None),
+        (mail("@alder.example"), mail("alder.example"), None),
+        (
+            mail("\"a@b\"@alder.example"),
+            mail("alder.example"),
+            Some(true),
+        ),
+        // A wildcard is all that it matches.
+        (host("*.alder.example"), host("alder.example"), Some(true)),
+        (host("*.alder.example"), host("mx.alder.example"), None),
+        (host("*.birch.example"), host("alder.example"), Some(false)),
+        (host("m*.alder.example"), host("alder.example"), None),
+        (host(".alder.example"), host("alder.example"), None),
+        (host("mx..alder.example"), host("alder.example"), None),
         (host("mx.alder.example"), host("alder.example"), Some(true)),
         (host("mxalder.example"), host("alder.example"), Some(false)),
         (

@@ -171,7 +171,7 @@ impl Named<'_> {
                 inside(begins_with(name, base))
             }
             (Self::General(GeneralName::DnsName(name)), GeneralName::DnsName(base)) => {
-                inside(host_within(name.as_str(), base.as_str()))
+                host_fit(name.as_str(), base.as_str())
             }
             (Self::General(GeneralName::IpAddress(name)), GeneralName::IpAddress(base)) => {
                 address_within(name.as_bytes(), base.as_bytes())
@@ -256,6 +256,10 @@ fn mailbox_within(mailbox: &str, base: &str) -> Fit {
     let Some((local, host)) = mailbox.rsplit_once('@') else {
         return Fit::Unclear;
     };
+    // RFC 5321 §4.1.2: an @ in a local part is quoted.
+    if local.is_empty() || (local.contains('@') && !local.starts_with('"')) {
+        return Fit::Unclear;
+    }
     let inside = if let Some((wanted_local, wanted_host)) = base.rsplit_once('@') {
         local == wanted_local && host.eq_ignore_ascii_case(wanted_host)
     } else if base.starts_with('.') {
@@ -301,6 +305,24 @@ fn resource_host(name: &str) -> Option<&str> {
             .next()
             .is_some_and(|top| top.is_empty() || top.bytes().all(|octet| octet.is_ascii_digit()));
     is_name.then_some(host)
+}
+
+/// A wildcard stands for every name that it matches (RFC 9525 §6.3): one of which some lie inside and
+/// some do not is neither.
+fn host_fit(host: &str, base: &str) -> Fit {
+    let (wildcard, rest) = match host.strip_prefix("*.") {
+        Some(rest) => (true, rest),
+        None => (false, host),
+    };
+    // An empty label, or a star elsewhere: no host name, so nobody knows what it is taken for.
+    if rest.split('.').any(str::is_empty) || rest.contains('*') {
+        return Fit::Unclear;
+    }
+    match (host_within(rest, base), wildcard) {
+        (true, _) => Fit::Inside,
+        (false, true) if host_within(base.trim_start_matches('.'), rest) => Fit::Unclear,
+        (false, _) => Fit::Outside,
+    }
 }
 
 // RFC 5280 §4.2.1.10: labels may be added on the left.
