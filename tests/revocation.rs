@@ -334,6 +334,64 @@ async fn a_peer_is_who_its_certificate_says_once_its_status_is_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_next_hop_is_who_its_certificate_says_once_its_status_is_fetched() {
+    for (name, manner, good) in [("good", GOOD, true), ("revoked", REVOKED, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::open().await.unwrap();
+        let mut world = world(dir.path(), "", "fetch = [\"crl\"]\n", "").await;
+        // BIRCH's switch shows a certificate whose status no file tells.
+        let now = Timestamp::now();
+        let root = &world.birch.authority;
+        let authority = root.subordinate("Field CA", Some(0), now).unwrap();
+        let host = world.birch.host();
+        let request = Request::new("Switch in the field", Usage::ServerAndClient, now).dns(&host);
+        let request = request.extension(points_to(&places.url(name)));
+        let signer = authority.issue(request).unwrap();
+        let chain = [signer.certificate(), authority.certificate()].map(Certificate::to_pem);
+        let pki = dir.path().join("pki/birch");
+        std::fs::write(pki.join("tls.pem"), chain.concat()).unwrap();
+        std::fs::write(
+            pki.join("tls.key.pem"),
+            signer.key_to_pem().unwrap().as_bytes(),
+        )
+        .unwrap();
+        places.put(name, manner(&Field { authority, signer }).unwrap());
+        world.birch_config = config::load(&dir.path().join("config/birch.toml")).unwrap();
+        world.wake_birch().await.unwrap();
+        let drafter = world.alder.person("drafter").unwrap();
+        let to: Vec<Address> = vec!["reader@birch.example".parse().unwrap()];
+        let categories = [("Releasable To", "ALDER"), ("Releasable To", "BIRCH")];
+        let label = world.label("RESTRICTED", &categories).unwrap();
+        let message = world
+            .compose(&drafter.address, &to, Some(&label), &drafter.sign)
+            .unwrap();
+        let outcome = world.submit(drafter, &to, &message).await.unwrap();
+        assert_eq!(outcome.reply().code, 250, "{}", outcome.reply().text());
+        if good {
+            world.birch_mail.wait_for(|_| true).await.unwrap();
+        } else {
+            let chain = dir.path().join("audit/alder.jsonl");
+            let deferred = || {
+                std::fs::read_to_string(&chain)
+                    .unwrap()
+                    .contains("\"deferred\"")
+            };
+            while !deferred() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            let event = last(&world, "deferred").to_string();
+            assert!(
+                event.contains("Switch in the field: revoked since"),
+                "{event}"
+            );
+            assert_eq!(world.birch_mail.count(), 0);
+        }
+        assert_eq!(places.count(name), 1, "{name}");
+        world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_decision_tells_for_which_time_and_by_what_evidence() {
     let dir = tempfile::tempdir().unwrap();
     let places = Places::open().await.unwrap();

@@ -53,6 +53,8 @@ struct Store {
     suite: &'static str,
     revocation: &'static str,
     stale: String,
+    /// What is fetched: `crl`, `ocsp`.
+    fetch: Vec<&'static str>,
     anchors: Vec<Believed>,
     authorities: Vec<Believed>,
     crls: Vec<Crl>,
@@ -175,6 +177,7 @@ fn store(name: &str, trust: &TrustStore, at: Timestamp) -> Store {
             StaleRule::Hold => "hold".to_owned(),
             StaleRule::Refuse => "refuse".to_owned(),
         },
+        fetch: fetched(trust),
         anchors: trust
             .trust_anchors()
             .iter()
@@ -187,6 +190,14 @@ fn store(name: &str, trust: &TrustStore, at: Timestamp) -> Store {
             .collect(),
         crls: trust.lists().iter().map(|one| crl(one, at)).collect(),
     }
+}
+
+fn fetched(trust: &TrustStore) -> Vec<&'static str> {
+    let asking = trust.asking();
+    [(asking.lists, "crl"), (asking.answers, "ocsp")]
+        .into_iter()
+        .filter_map(|(is_asked, name)| is_asked.then_some(name))
+        .collect()
 }
 
 fn anchor(anchor: &Anchor, at: Timestamp) -> Believed {
@@ -270,8 +281,14 @@ fn drawn(shown: &Shown) -> String {
         text += &print::line(0, "store", &store.name);
         text += &print::line(2, "links", &store.links.join(", "));
         let rules = format!(
-            "suite {}, revocation {}, stale {}",
-            store.suite, store.revocation, store.stale
+            "suite {}, revocation {}, stale {}, fetch {}",
+            store.suite,
+            store.revocation,
+            store.stale,
+            match store.fetch.is_empty() {
+                true => "nothing".to_owned(),
+                false => store.fetch.join(" and "),
+            }
         );
         text += &print::line(2, "rules", &rules);
         for one in &store.anchors {

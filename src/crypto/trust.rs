@@ -387,6 +387,17 @@ impl TrustStore {
         self
     }
 
+    /// What is fetched; nothing without a way out.
+    pub fn asking(&self) -> Asking {
+        match self.online {
+            Some(_) => self.asking,
+            None => Asking {
+                lists: false,
+                answers: false,
+            },
+        }
+    }
+
     /// The files that its CRLs are read from, if they are.
     pub fn files(&self) -> Option<&Arc<ListFiles>> {
         self.files.as_ref()

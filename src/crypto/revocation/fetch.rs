@@ -141,6 +141,12 @@ impl Online {
         self
     }
 
+    /// The same way out, and nothing that came in by it, nor a folder.
+    #[must_use]
+    pub fn unkept(&self) -> Self {
+        Self::new(Arc::clone(&self.way), None).with_patience(self.patience)
+    }
+
     /// How long one message, or one peer, waits in all for what is fetched for it.
     pub fn patience(&self) -> Duration {
         self.patience
@@ -229,7 +235,9 @@ impl Online {
         let response = Response::from_der(&octets).map_err(|error| format!("{place}: {error}"))?;
         match response.nonce() {
             // RFC 9654 §2.1: a precomputed answer has none; another one is not for us.
-            Some(back) if back != nonce => Err(format!("{place} answered with another nonce")),
+            Some(back) if back != nonce => Err(format!(
+                "{place} answered with another nonce (RFC 9654 §2.1)"
+            )),
             Some(_) | None => Ok(response),
         }
     }

@@ -19,6 +19,10 @@ use crate::clock::Timestamp;
 
 /// Places that are kept in memory.
 const MOST_PLACES: usize = 4096;
+/// Octets that are kept in memory, as they were handed out.
+const MOST_OCTETS: usize = 256 << 20;
+/// Files that are kept in the folder.
+const MOST_FILES: usize = 4096;
 /// How long a place is left alone after it was asked.
 const PAUSE: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 /// A file that nobody wrote for so long is of no more use.
@@ -117,7 +121,7 @@ impl<T: Said> Shelf<T> {
         }
         let items: Vec<T> = self.on_disk(&key).into_iter().collect();
         let mut places = self.lock();
-        make_room(&mut places);
+        make_room(&mut places, &items);
         let place = places.entry(key).or_insert_with(|| Place {
             missing: missing.clone(),
             items,
@@ -168,6 +172,9 @@ impl<T: Said> Shelf<T> {
         }
         place.in_use = false;
         let (is_kept, is_written) = place.take(&item, at);
+        let kept = places.remove(&key);
+        make_room(&mut places, kept.as_ref().map_or(&[], |place| &place.items));
+        places.extend(kept.map(|place| (key.clone(), place)));
         drop(places);
         if is_written {
             self.write(&key, item.der());
@@ -190,18 +197,25 @@ impl<T: Said> Shelf<T> {
         due.map(|place| place.missing.clone()).collect()
     }
 
-    /// Removes the files that nobody wrote for months.
+    /// Removes the files that nobody wrote for months, and the oldest of too many.
     pub(super) fn sweep(&self) {
         let Some(folder) = &self.folder else { return };
         let Ok(entries) = std::fs::read_dir(folder) else {
             return;
         };
+        let mut files: Vec<(Duration, PathBuf)> = Vec::new();
         for entry in entries.flatten() {
             let path = entry.path();
-            let ours = path.extension().is_some_and(|end| end == T::ENDING);
-            let age = entry.metadata().and_then(|about| about.modified());
-            let age = age.ok().and_then(|written| written.elapsed().ok());
-            if ours && age.is_some_and(|age| age > FORGOTTEN) {
+            let written = entry.metadata().and_then(|about| about.modified());
+            let age = written.ok().and_then(|written| written.elapsed().ok());
+            if path.extension().is_some_and(|end| end == T::ENDING) {
+                files.push((age.unwrap_or_default(), path));
+            }
+        }
+        files.sort();
+        let is_old = |place: usize, age: Duration| place >= MOST_FILES || age > FORGOTTEN;
+        for (place, (age, path)) in files.into_iter().enumerate() {
+            if is_old(place, age) {
                 // One that stays is tried again the next time.
                 let _ = std::fs::remove_file(path);
             }
@@ -262,8 +276,10 @@ impl<T> std::fmt::Debug for Shelf<T> {
 }
 
 /// Full of places: start anew rather than grow; the folder still has what came.
-fn make_room<T>(places: &mut HashMap<Key, Place<T>>) {
-    if places.len() >= MOST_PLACES {
+fn make_room<T: Said>(places: &mut HashMap<Key, Place<T>>, coming: &[T]) {
+    let known = places.values().flat_map(|place| &place.items);
+    let octets = known.chain(coming).map(|item| item.der().len());
+    if places.len() >= MOST_PLACES || octets.sum::<usize>() > MOST_OCTETS {
         places.clear();
     }
 }

@@ -80,7 +80,7 @@ impl Search<'_> {
         path: &[Certificate],
         anchor: &Anchor,
     ) -> Result<(), String> {
-        let unknown = || "its CRL is not signed by a key that may".to_owned();
+        let unknown = || "its CRL is not signed by a key that may (RFC 5280 §6.3.3 (f))".to_owned();
         let Some(name) = list.issuer_name() else {
             return Err(unknown());
         };

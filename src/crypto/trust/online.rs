@@ -188,9 +188,9 @@ impl Search<'_> {
                 by: format!("the OCSP responder {source}, {}", answer.this_update),
             }),
             Status::Unknown => {
-                gathered
-                    .other
-                    .get_or_insert_with(|| format!("the OCSP responder {source} does not know it"));
+                gathered.other.get_or_insert_with(|| {
+                    format!("the OCSP responder {source} does not know it (RFC 6960 §2.2)")
+                });
                 Ok(())
             }
             Status::Good => {
@@ -219,7 +219,8 @@ impl Search<'_> {
     fn fresh(&self, response: &Response, answer: &Answer) -> Result<Timestamp, String> {
         let latest = self.at.saturating_add(SKEW).unwrap_or(self.at);
         if answer.this_update > latest || response.produced_at > latest {
-            return Err(format!("its OCSP answer is of {}", answer.this_update));
+            let made = answer.this_update.max(response.produced_at);
+            return Err(format!("its OCSP answer is of {made} (RFC 6960 §3.2)"));
         }
         let after = |span| {
             let end = answer.this_update.saturating_add(span);
@@ -231,7 +232,9 @@ impl Search<'_> {
         }
         match self.at <= until {
             true => Ok(until),
-            false => Err(format!("its OCSP answer was good until {until}")),
+            false => Err(format!(
+                "its OCSP answer was good until {until} (RFC 6960 §3.2)"
+            )),
         }
     }
 
@@ -251,7 +254,8 @@ impl Search<'_> {
         {
             return Ok(asked.certificate.issuer());
         }
-        let mut reason = "its OCSP answer is not signed by somebody who may".to_owned();
+        let mut reason =
+            "its OCSP answer is not signed by somebody who may (RFC 6960 §4.2.2.2)".to_owned();
         for responder in response.certificates() {
             if !response.is_from(responder.subject_der(), responder.spki_der())
                 || !response.is_signed_by(responder.spki_der())
@@ -269,7 +273,9 @@ impl Search<'_> {
     fn check_responder(&mut self, asked: Asked<'_>, responder: &Certificate) -> Result<(), String> {
         let wrong = |what: &str| {
             let subject = responder.subject();
-            Err(format!("the OCSP responder {subject} {what}"))
+            Err(format!(
+                "the OCSP responder {subject} {what} (RFC 6960 §4.2.2.2)"
+            ))
         };
         // Certified by the very key that issued the certificate, not further down.
         if !names::same_name(responder.issuer_name(), asked.certificate.issuer_name())

@@ -146,7 +146,7 @@ impl Search<'_> {
         let reason = both(gathered.stale, gathered.other).unwrap_or_else(|| {
             match gathered.covered == Reasons::NONE {
                 true => "there is no CRL of it".to_owned(),
-                false => "its CRLs cover only some reasons".to_owned(),
+                false => "its CRLs cover only some reasons (RFC 5280 §6.3.3)".to_owned(),
             }
         });
         match (is_stale, self.store.stale) {
@@ -253,7 +253,9 @@ impl Search<'_> {
     pub(super) fn in_date(&self, list: &RevocationList) -> Result<Timestamp, String> {
         let made = list.this_update();
         if self.at < made {
-            return Err(format!("its CRL was made later, {made}"));
+            return Err(format!(
+                "its CRL was made later, {made} (RFC 5280 §5.1.2.4)"
+            ));
         }
         let mut until = list.next_update();
         if let StaleRule::AcceptUntil(age) = self.store.stale {
@@ -262,7 +264,9 @@ impl Search<'_> {
         }
         match until {
             Some(until) if self.at <= until => Ok(until),
-            Some(until) => Err(format!("its CRL was to be renewed by {until}")),
+            Some(until) => Err(format!(
+                "its CRL was to be renewed by {until} (RFC 5280 §5.1.2.5)"
+            )),
             None => Err("its CRL does not say until when it is good".to_owned()),
         }
     }
