@@ -26,6 +26,7 @@ pub enum Keep {
 
 /// A running sink. Dropped, it ends.
 pub struct Sink {
+    address: SocketAddr,
     taken: Arc<Taken>,
     task: JoinHandle<()>,
 }
@@ -49,19 +50,34 @@ impl Sink {
         address: SocketAddr,
         keep: Keep,
     ) -> Result<Self, Trouble> {
-        let listener = TcpListener::bind(address).await?;
-        let acceptor = TlsAcceptor::from(tls::server(config)?);
-        let taken = Arc::new(Taken {
-            keep,
-            count: AtomicUsize::new(0),
-            messages: Mutex::default(),
-        });
         let settings = Settings {
             hostname: config.name.clone(),
             starttls: StartTls::Offered,
             require_tls: RequireTls::Yes,
             ..settings
         };
+        let acceptor = TlsAcceptor::from(tls::server(config)?);
+        Self::serving(settings, Some(acceptor), address, keep).await
+    }
+
+    /// A sink in the clear.
+    pub async fn in_the_clear(address: SocketAddr) -> Result<Self, Trouble> {
+        Self::serving(Settings::default(), None, address, Keep::Count).await
+    }
+
+    async fn serving(
+        settings: Settings,
+        acceptor: Option<TlsAcceptor>,
+        address: SocketAddr,
+        keep: Keep,
+    ) -> Result<Self, Trouble> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let taken = Arc::new(Taken {
+            keep,
+            count: AtomicUsize::new(0),
+            messages: Mutex::default(),
+        });
         let mine = Arc::clone(&taken);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -73,7 +89,16 @@ impl Sink {
                 });
             }
         });
-        Ok(Self { taken, task })
+        Ok(Self {
+            address,
+            taken,
+            task,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// How many messages came.
@@ -95,7 +120,7 @@ impl Drop for Sink {
 
 async fn serve(
     mut stream: TcpStream,
-    acceptor: TlsAcceptor,
+    acceptor: Option<TlsAcceptor>,
     mut session: Session,
     taken: &Taken,
 ) -> Result<(), Trouble> {
@@ -104,6 +129,7 @@ async fn serve(
     if !converse(&mut stream, &mut session, taken).await? {
         return Ok(());
     }
+    let acceptor = acceptor.ok_or("STARTTLS was not offered")?;
     let mut stream = acceptor.accept(stream).await?;
     session.secured(None, Identity::Nobody);
     converse(&mut stream, &mut session, taken).await?;

@@ -14,7 +14,6 @@ use ravelin::tls;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 /// A server closes after 1000 messages; the program is ahead of it.
 const MESSAGES: usize = 900;
@@ -23,13 +22,17 @@ const MESSAGES: usize = 900;
 pub struct Source {
     to: SocketAddr,
     host: String,
-    trust: Arc<TrustStore>,
     name: String,
     from: Address,
-    config: TlsConnector,
-    open: Option<(TlsStream<TcpStream>, Dialogue)>,
+    tls: Option<(TlsConnector, Arc<TrustStore>)>,
+    open: Option<(Box<dyn Wire>, Dialogue)>,
     sent: usize,
 }
+
+/// A connection, with TLS or without.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for S {}
 
 /// What the switch said to one message.
 pub struct Said {
@@ -56,13 +59,28 @@ impl Source {
         Ok(Self {
             to,
             host,
-            config: TlsConnector::from(tls::client(&person.sign, &trust)?),
-            trust,
+            tls: Some((
+                TlsConnector::from(tls::client(&person.sign, &trust)?),
+                trust,
+            )),
             name: format!("desk-of-{}", person.address.local()),
             from: person.address.clone(),
             open: None,
             sent: 0,
         })
+    }
+
+    /// A program that speaks in the clear: to another server than ours.
+    pub fn in_the_clear(to: SocketAddr, from: &Address) -> Self {
+        Self {
+            to,
+            host: String::new(),
+            tls: None,
+            name: "source.example".into(),
+            from: from.clone(),
+            open: None,
+            sent: 0,
+        }
     }
 
     /// Submits one message. An error means that the connection broke before the reply.
@@ -90,7 +108,7 @@ impl Source {
             }
             None => self.connect(transaction).await?,
         };
-        let End::Done(said) = converse(&mut stream, &mut dialogue).await? else {
+        let End::Done(said) = converse(&mut *stream, &mut dialogue).await? else {
             return Err("STARTTLS inside TLS".into());
         };
         self.sent += 1;
@@ -103,25 +121,29 @@ impl Source {
     async fn connect(
         &mut self,
         transaction: Transaction,
-    ) -> Result<(TlsStream<TcpStream>, Dialogue), Trouble> {
+    ) -> Result<(Box<dyn Wire>, Dialogue), Trouble> {
         let mut stream = TcpStream::connect(self.to).await?;
         stream.set_nodelay(true)?;
+        self.sent = 0;
+        let Some((config, trust)) = &self.tls else {
+            let dialogue = Dialogue::new(Protocol::Smtp, &self.name, TlsNeed::Never, transaction);
+            return Ok((Box::new(stream), dialogue));
+        };
         let mut dialogue =
             Dialogue::new(Protocol::Smtp, &self.name, TlsNeed::Required, transaction);
         let End::StartTls = converse(&mut stream, &mut dialogue).await? else {
             return Err("the switch does not offer STARTTLS".into());
         };
         let name = tls::server_name(&self.host)?;
-        let stream = self.config.connect(name, stream).await?;
+        let stream = config.connect(name, stream).await?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        tls::confirm_server(&self.trust, chain, ravelin::clock::Timestamp::now())?;
+        tls::confirm_server(trust, chain, ravelin::clock::Timestamp::now())?;
         dialogue.secured();
-        self.sent = 0;
-        Ok((stream, dialogue))
+        Ok((Box::new(stream), dialogue))
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + ?Sized>(
     stream: &mut S,
     dialogue: &mut Dialogue,
 ) -> Result<End, Trouble> {
