@@ -11,6 +11,7 @@
 mod checkpoints;
 mod desk;
 mod events;
+mod expiry;
 mod harvest;
 mod head_room;
 mod judging;
@@ -68,6 +69,8 @@ pub struct Switch {
     /// The number of the record of the last checkpoint; one is made at a time.
     checkpointed: tokio::sync::Mutex<u64>,
     unwitnessed: AtomicBool,
+    /// What was told of certificates that come to an end.
+    ending: tokio::sync::Mutex<expiry::Told>,
 }
 
 /// What judging a message came to.
@@ -145,6 +148,7 @@ impl Switch {
             shed: Default::default(),
             checkpointed: tokio::sync::Mutex::new(0),
             unwitnessed: AtomicBool::new(false),
+            ending: tokio::sync::Mutex::default(),
         }
     }
 

@@ -8,13 +8,16 @@
 
 mod client;
 mod server;
+mod token;
 
 use std::sync::Arc;
 
 pub use server::Server;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use zeroize::Zeroize;
 
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -28,8 +31,8 @@ use crate::message::envelope::Identity;
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A key that cannot be used, such as one that stays in a token.
-    #[error("the TLS key must be a software key")]
+    /// A key that cannot sign for TLS.
+    #[error("the TLS key must be RSA or on a NIST curve")]
     Key,
     /// A peer name that is no DNS name or address.
     #[error("{0:?} is not a name that a TLS peer can have")]
@@ -50,14 +53,13 @@ fn setup(error: impl std::error::Error + Send + Sync + 'static) -> TlsError {
 pub fn server(config: &Config) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = Arc::new(client::Shown::new(&config.tls_anchors, &provider));
-    let (chain, key) = shown(&config.keys.tls)?;
-    ServerConfig::builder_with_provider(provider)
+    let shown = shown(&config.keys.tls)?;
+    let settings = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(setup)?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map(Arc::new)
-        .map_err(setup)
+        .with_cert_resolver(shown);
+    Ok(Arc::new(settings))
 }
 
 /// What a client with `identity` shows to a server that `trust` vouches for.
@@ -66,14 +68,13 @@ pub fn server(config: &Config) -> Result<Arc<ServerConfig>, TlsError> {
 /// When the key or the anchors cannot be used.
 pub fn client(identity: &Key, trust: &TrustStore) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let (chain, key) = shown(identity)?;
-    ClientConfig::builder_with_provider(provider)
+    let shown = shown(identity)?;
+    let settings = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(setup)?
         .with_root_certificates(roots(trust.anchors())?)
-        .with_client_auth_cert(chain, key)
-        .map(Arc::new)
-        .map_err(setup)
+        .with_client_cert_resolver(shown);
+    Ok(Arc::new(settings))
 }
 
 /// The name of a server, as its certificate must show it.
@@ -202,17 +203,22 @@ fn roots(anchors: &[Certificate]) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn shown(
-    identity: &Key,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    let key = identity.pkcs8_der().ok_or(TlsError::Key)?;
+/// What this side shows, and signs handshakes with: here, or on the token that holds the key.
+fn shown(identity: &Key) -> Result<Arc<SingleCertAndKey>, TlsError> {
+    let key: Arc<dyn SigningKey> = match identity.pkcs8_der() {
+        Some(octets) => {
+            let pkcs8 = PrivatePkcs8KeyDer::from(octets.as_bytes().to_vec());
+            let mut key = PrivateKeyDer::Pkcs8(pkcs8);
+            let loaded = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key);
+            key.zeroize();
+            loaded.map_err(setup)?
+        }
+        None => Arc::new(token::Held::new(identity).ok_or(TlsError::Key)?),
+    };
     let chain = identity
         .chain_der()
         .into_iter()
         .map(CertificateDer::from)
         .collect();
-    Ok((
-        chain,
-        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec())),
-    ))
+    Ok(Arc::new(CertifiedKey::new(chain, key).into()))
 }

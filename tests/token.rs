@@ -11,6 +11,14 @@ mod room;
 #[path = "token/keys.rs"]
 mod keys;
 
+#[cfg(feature = "pkcs11")]
+#[path = "token/switch.rs"]
+mod switch;
+
+#[cfg(feature = "pkcs11")]
+#[path = "token/commands.rs"]
+mod commands;
+
 #[cfg(not(feature = "pkcs11"))]
 #[test]
 fn without_the_feature_there_is_no_token() {

@@ -120,6 +120,8 @@ pub enum Act {
     Downgraded,
     /// A draft or an entry reached the end of its life.
     Expired,
+    /// A certificate comes to its end, or has.
+    Expiring,
     /// The exported chain differed from the store, was set aside and written anew.
     ExportRepaired,
     /// A recipient was refused for good by the next hop.
@@ -197,6 +199,7 @@ impl Act {
             Self::Delivered => "delivered",
             Self::Downgraded => "downgraded",
             Self::Expired => "expired",
+            Self::Expiring => "expiring",
             Self::ExportRepaired => "export-repaired",
             Self::Failed => "failed",
             Self::Fault => "fault",

@@ -205,7 +205,12 @@ fn warnings(config: &Config, at: Timestamp) -> Vec<String> {
     let mut own = |key: &str, identity: &Identity, purpose| {
         look(key, identity.certificate(), identity.chain(), purpose);
     };
-    own("keys.sign", &config.keys.sign, Purpose::Sign);
+    for key in &config.keys.sign {
+        // A successor waits for its day.
+        if key.certificate().not_before() <= at {
+            own("keys.sign", key, Purpose::Sign);
+        }
+    }
     own("keys.tls", &config.keys.tls, Purpose::Server);
     for key in &config.keys.decrypt {
         own("keys.decrypt", key, Purpose::Encrypt);

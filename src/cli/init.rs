@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::answer::{Answer, Trouble, chain};
 use super::print;
@@ -130,7 +131,7 @@ fn person(
     let password = pass_phrase();
     secret(
         &people.join(format!("{local}.password")),
-        format!("{password}\n").as_bytes(),
+        &Zeroizing::new([password.as_bytes(), b"\n"].concat()),
     )?;
     let sign = issue(authority, local, Usage::SignAndClient, now)?;
     let decrypt = issue(authority, local, Usage::Encrypt, now)?;

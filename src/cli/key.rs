@@ -15,9 +15,10 @@ use zeroize::Zeroizing;
 use super::answer::{Answer, Trouble, chain};
 use super::material::{self, Named, Place};
 use super::print;
-use crate::crypto::algorithm::{Curve, KeyKind};
-use crate::crypto::keys::{self, Identity};
-use crate::crypto::{lab, pbes2, pem, pkcs12, provider, request};
+use crate::crypto::algorithm::{ContentCipher, Curve, KeyKind};
+use crate::crypto::cms::envelope;
+use crate::crypto::keys::Identity;
+use crate::crypto::{lab, pbes2, pem, pkcs12, provider, request, token};
 
 mod held;
 
@@ -69,7 +70,7 @@ enum Act {
     Generate {
         #[arg(long, value_enum, default_value_t)]
         kind: Kind,
-        /// The private key, in PEM
+        /// The private key, in PEM; or pkcs11:token=…;object=… for a key that is made on a token
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         #[command(flatten)]
@@ -98,6 +99,24 @@ enum Act {
         --out sign.csr"
     )]
     Request(Order),
+    /// Wrap the key of a store up for the certificate of a key that is kept elsewhere, such as on a
+    /// token
+    #[command(
+        after_help = "Example:\n  ravelin key wrap --for token.pem --out store.key.p7m\n\nWithout \
+        KEY it makes a new one. Then: [store] key = \"store.key.p7m\", wrapping-key = { key = \
+        \"pkcs11:…\", certificate = \"token.pem\" }."
+    )]
+    Wrap {
+        /// The key of a store: 32 octets
+        #[arg(value_name = "KEY")]
+        key: Option<PathBuf>,
+        /// The certificate, in PEM or DER
+        #[arg(long = "for", value_name = "CERT")]
+        recipient: PathBuf,
+        /// Where the wrapped key goes: CMS in DER
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 /// A password, from where it is safe.
@@ -148,7 +167,7 @@ impl Source {
 /// What an authority is asked for.
 #[derive(Args, Debug)]
 struct Order {
-    /// The private key, in PEM
+    /// The private key, in PEM; or pkcs11:token=…;object=… on a token
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// The name that is asked for, such as CN=Switch,O=Alder
@@ -207,6 +226,11 @@ pub(super) fn run(key: &Key) -> Result<Answer, Trouble> {
         Act::Import { out, source } => import(out, source),
         Act::List(held) => held::list(held),
         Act::Request(order) => ask(order),
+        Act::Wrap {
+            key,
+            recipient,
+            out,
+        } => wrap(key.as_deref(), recipient, out),
     }
 }
 
@@ -218,6 +242,17 @@ fn generate(kind: Kind, out: &Path, password: &Password) -> Result<Answer, Troub
         Kind::Rsa3072 => KeyKind::Rsa(3072),
         Kind::Rsa4096 => KeyKind::Rsa(4096),
     };
+    let named = Named {
+        path: out.to_owned(),
+        place: Place::Option("--out"),
+    };
+    if let Some(uri) = named.token()? {
+        let password = password.read()?;
+        let pin = material::pin(&uri, password.as_ref().map(|password| password.as_str()))?;
+        token::generate(&uri, pin.as_ref().map(|pin| pin.as_str()), kind)
+            .map_err(|error| material::key_trouble(&named, &error.into()))?;
+        return said(out);
+    }
     let fault = |error| Trouble::Fault(format!("make a key: {error}"));
     let key = provider::default().generate_key(kind).map_err(fault)?;
     let own = key
@@ -241,9 +276,7 @@ fn ask(order: &Order) -> Result<Answer, Trouble> {
     };
     let password = order.password.read()?;
     let password = password.as_ref().map(|password| password.as_str());
-    let key = keys::key_from_pem(&file.read()?, password).map_err(|error| {
-        file.trouble(chain(&error), "give a private key in PEM, and its password")
-    })?;
+    let key = material::private_key(&file, password)?;
     let subject = lab::name_der(&order.subject)
         .map_err(|error| Trouble::usage(chain(&error), "write it like CN=Anna Berg,O=Alder"))?;
     let usage = match order.usage {
@@ -270,6 +303,44 @@ fn ask(order: &Order) -> Result<Answer, Trouble> {
         }
         None => print::out(&text).map(|()| Answer::Yes),
     }
+}
+
+fn wrap(key: Option<&Path>, recipient: &Path, out: &Path) -> Result<Answer, Trouble> {
+    let certificates = material::certificates(&Named::all(
+        "--for",
+        std::slice::from_ref(&recipient.to_owned()),
+    ))?;
+    let key = match key {
+        Some(path) => Named {
+            path: path.to_owned(),
+            place: Place::Option("KEY"),
+        }
+        .read()?,
+        None => {
+            let mut key = Zeroizing::new(vec![0; 32]);
+            provider::default()
+                .random(&mut key)
+                .map_err(|error| Trouble::Fault(format!("make a key: {error}")))?;
+            key
+        }
+    };
+    if key.len() != 32 {
+        return Err(Trouble::usage(
+            format!("KEY: it has {} octets", key.len()),
+            "the key of a store has 32 octets",
+        ));
+    }
+    let [recipient, ..] = certificates.as_slice() else {
+        return Err(Trouble::usage("--for: no certificate", "name one"));
+    };
+    let wrapped = envelope::envelope(
+        &key,
+        std::slice::from_ref(recipient),
+        ContentCipher::Aes256Gcm,
+    )
+    .map_err(|error| Trouble::usage(chain(&error), "give a certificate to encrypt for"))?;
+    write(out, &wrapped, 0o600)?;
+    said(out)
 }
 
 fn import(out: &Path, source: &Source) -> Result<Answer, Trouble> {

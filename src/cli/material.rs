@@ -5,6 +5,7 @@
 //! was named, and what would mend it; a password comes from a file or the environment only.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -12,11 +13,13 @@ use super::answer::{Trouble, chain};
 use crate::config::ConfigError;
 use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::decrypt::SharedKey;
-use crate::crypto::keys::{Identity, Secret};
-use crate::crypto::pkcs12;
+use crate::crypto::keys::{self, Identity, KeyError, PrivateKey, Secret, Source};
 use crate::crypto::revocation::{RevocationList, RevocationListError};
+use crate::crypto::token::{self, TokenError, TokenUri};
 use crate::crypto::trust::{RevocationCheck, TrustStore};
 use crate::label::{Policies, Policy};
+
+pub(super) use crate::crypto::keys::is_pem;
 
 /// Where a password stands when no file is named.
 pub(super) const PASSWORD: &str = "RAVELIN_PASSWORD";
@@ -70,6 +73,18 @@ impl Named {
                 place: Place::Option(option),
             })
             .collect()
+    }
+
+    /// The name of a token, or of a key on it, if it is none of a file.
+    pub(super) fn token(&self) -> Result<Option<TokenUri>, Trouble> {
+        if !token::is_token(&self.path) {
+            return Ok(None);
+        }
+        let uri = TokenUri::parse(&self.path.to_string_lossy());
+        uri.map(Some).map_err(|error| {
+            let remedy = "write it as pkcs11:token=…;object=…?module-path=/path/of/the/module.so";
+            self.place.trouble(chain(&error), remedy)
+        })
     }
 
     /// What is wrong with this file.
@@ -231,40 +246,82 @@ pub(super) fn policies(named: &[Named]) -> Result<Policies, Trouble> {
     Policies::new(all).map_err(|error| Trouble::usage(error, "name each label policy only once"))
 }
 
-/// The identities in a PKCS #12 file, or the one of a PEM key and its certificate. Without a
-/// certificate file, the certificate stands in the file of the key.
+/// The identities in a PKCS #12 file, or the one of a PEM key or a token and its certificate. Without
+/// a certificate file, the certificate stands in the file of the key, or beside it on the token.
 pub(super) fn identities(
     key: &Named,
     certificate: Option<&Named>,
     password: Option<&str>,
 ) -> Result<Vec<Identity>, Trouble> {
-    let octets = key.read()?;
-    if !is_pem(&octets) {
-        let password = password.ok_or_else(|| {
-            key.trouble(
-                "a PKCS #12 file needs its password",
-                &format!("name a file with --password-file, or set {PASSWORD}"),
-            )
-        })?;
-        return pkcs12::read(&octets, password).map_err(|error| {
-            key.trouble(
-                chain(&error),
-                "give a PKCS #12 or PEM file, and its password",
-            )
-        });
+    let certificates = certificate.map(Named::read).transpose()?;
+    let certificates = certificates.as_ref().map(|octets| octets.as_slice());
+    if let Some(uri) = key.token()? {
+        let pin = pin(&uri, password)?;
+        let pin = pin.as_ref().map(|pin| pin.as_str());
+        return keys::identities(&Source::Token(uri), certificates, pin)
+            .map_err(|error| key_trouble(key, &error));
     }
-    let certificates = match certificate {
-        Some(file) => file.read()?,
-        None => octets.clone(),
+    let octets = key.read()?;
+    keys::identities(&Source::File(&octets), certificates, password)
+        .map_err(|error| key_trouble(key, &error))
+}
+
+/// A private key by itself: PEM, or on a token.
+pub(super) fn private_key(
+    key: &Named,
+    password: Option<&str>,
+) -> Result<Arc<dyn PrivateKey>, Trouble> {
+    let found = match key.token()? {
+        Some(uri) => {
+            let pin = pin(&uri, password)?;
+            token::key(&uri, pin.as_ref().map(|pin| pin.as_str())).map_err(KeyError::from)
+        }
+        None => keys::key_from_pem(&key.read()?, password),
     };
-    Identity::from_pem(&certificates, &octets, password)
-        .map(|identity| vec![identity])
-        .map_err(|error| {
-            key.trouble(
-                chain(&error),
-                "give the key and its certificate, both in PEM, and the password if it has one",
-            )
-        })
+    found.map_err(|error| key_trouble(key, &error))
+}
+
+/// What is wrong with a key: a token that does not answer is a fault, everything else a mistake.
+pub(super) fn key_trouble(key: &Named, error: &KeyError) -> Trouble {
+    let away = matches!(
+        error,
+        KeyError::Token(TokenError::Away(_) | TokenError::NoToken | TokenError::Module { .. })
+    );
+    if away {
+        return Trouble::Fault(format!("{}: {}", key.path.display(), chain(error)));
+    }
+    let remedy = match error {
+        KeyError::Token(_) => {
+            format!("give the name of a key, and its PIN with --password-file or {PASSWORD}")
+        }
+        KeyError::NoPassword | KeyError::Password(_) => {
+            format!("name a file with --password-file, or set {PASSWORD}")
+        }
+        _ => {
+            "give the key and its certificate, in PEM, PKCS #12 or on a token, and the password if \
+              it has one"
+                .to_owned()
+        }
+    };
+    key.trouble(chain(error), &remedy)
+}
+
+/// The PIN of a token: what was given as a password, or else the file that the name says.
+pub(super) fn pin(
+    uri: &TokenUri,
+    password: Option<&str>,
+) -> Result<Option<Zeroizing<String>>, Trouble> {
+    if let Some(password) = password {
+        return Ok(Some(Zeroizing::new(password.to_owned())));
+    }
+    let Some(path) = uri.pin_source() else {
+        return Ok(None);
+    };
+    let file = Named {
+        path: path.to_owned(),
+        place: Place::Option("pin-source"),
+    };
+    self::password(Some(&file))
 }
 
 /// One identity for each key: the first one in a PKCS #12 file.
@@ -368,8 +425,4 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     std::fs::read(path)
         .map(Zeroizing::new)
         .map_err(|error| format!("cannot be read: {error}"))
-}
-
-pub(super) fn is_pem(octets: &[u8]) -> bool {
-    octets.windows(11).any(|window| window == b"-----BEGIN ")
 }

@@ -7,6 +7,7 @@ mod answer;
 mod audit;
 mod check_config;
 pub mod compose;
+mod core_dumps;
 mod countersigned;
 pub mod demo;
 pub mod desk;
@@ -140,6 +141,10 @@ enum Command {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let command = CommandLine::parse().command;
+    // Before anything is read: every command may come to hold a key or a plaintext.
+    if let Err(trouble) = core_dumps::forbid() {
+        return answer::exit(Err(trouble));
+    }
     log(match command {
         Command::Serve { .. } => "info",
         _ => "warn",

@@ -7,7 +7,9 @@
 //! name = "switch.alder.example"         # the DNS name in the switch's certificate
 //! trust = ["ca.pem"]                    # who vouches for the switch and for signers
 //! crls = ["ca.crl"]                     # their revocation lists
-//! key = "officer.p12"                   # the officer's own key; it stays on this machine
+//! key = "officer.p12"                   # the officer's own key, or "pkcs11:…" on a token; it stays
+//!                                       # on this machine
+//! certificate = "officer.pem"           # where it does not stand beside the key
 //! password-file = "officer.password"    # otherwise the environment's RAVELIN_PASSWORD
 //! policies = ["alder.xml"]              # label policies, for markings
 //! revocation = "required"               # or "if-present"
@@ -29,6 +31,7 @@ use super::material::{self, Named, Place};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Revocation, key_at, line_of};
 use crate::crypto::keys::Identity;
+use crate::crypto::token::is_token;
 use crate::crypto::trust::{RevocationCheck, TrustStore};
 use crate::label::Policies;
 
@@ -50,9 +53,12 @@ pub(super) struct Settings {
     /// Revocation lists: PEM or DER, a file or a folder
     #[arg(long, global = true, value_name = "FILE|DIR")]
     crl: Vec<PathBuf>,
-    /// The officer's key: PKCS #12, or PEM with its certificate in the same file
+    /// The officer's key: PKCS #12, PEM with its certificate in the same file, or pkcs11:… on a token
     #[arg(long, global = true, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// The certificate of a key on a token, where it is not there; or of a PEM key
+    #[arg(long = "cert", global = true, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// A file with the password of the key; otherwise the environment's RAVELIN_PASSWORD
     #[arg(long, global = true, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -78,6 +84,7 @@ struct Written {
     #[serde(default)]
     crls: Vec<Spanned<PathBuf>>,
     key: Option<Spanned<PathBuf>>,
+    certificate: Option<Spanned<PathBuf>>,
     password_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     policies: Vec<Spanned<PathBuf>>,
@@ -124,6 +131,13 @@ impl Settings {
                 written.key.as_ref(),
             )
             .ok_or_else(|| missing("key", "the officer's key (.p12)"))?;
+        let certificate = self.one(
+            "--cert",
+            self.certificate.as_ref(),
+            &source,
+            "certificate",
+            written.certificate.as_ref(),
+        );
         let password_file = self.one(
             "--password-file",
             self.password_file.as_ref(),
@@ -132,8 +146,11 @@ impl Settings {
             written.password_file.as_ref(),
         );
         let password = material::password(password_file.as_ref())?;
-        let identities =
-            material::identities(&key, None, password.as_ref().map(|text| text.as_str()))?;
+        let identities = material::identities(
+            &key,
+            certificate.as_ref(),
+            password.as_ref().map(|text| text.as_str()),
+        )?;
         let officer = identities.into_iter().find(may_sign).ok_or_else(|| {
             key.trouble(
                 "holds no key whose certificate allows signatures",
@@ -248,7 +265,8 @@ impl Source {
                     .map(|span| key_at(&text, span.start))
                     .unwrap_or_default(),
                 found.message().trim().to_owned(),
-                "the keys are server, name, trust, crls, key, password-file, policies, revocation",
+                "the keys are server, name, trust, crls, key, certificate, password-file, policies, \
+                 revocation",
             )
         })?;
         Ok(Self {
@@ -261,7 +279,10 @@ impl Source {
     fn named(&self, key: &str, path: &Spanned<PathBuf>) -> Named {
         let folder = self.file.parent().unwrap_or(Path::new("."));
         Named {
-            path: folder.join(path.get_ref()),
+            path: match is_token(path.get_ref()) {
+                true => path.get_ref().clone(),
+                false => folder.join(path.get_ref()),
+            },
             place: Place::File {
                 file: self.file.clone(),
                 line: line_of(&self.text, path.span().start),

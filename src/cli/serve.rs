@@ -39,6 +39,9 @@ pub struct Start<'a> {
     pub readings: Option<Box<dyn Fn() -> Readings + Send + Sync>>,
 }
 
+/// How often certificates are looked at that come to an end.
+const CERTIFICATES: Duration = Duration::from_secs(3600);
+
 /// A switch that runs. Dropped, its tasks end; what was acknowledged is in the store.
 pub struct Running {
     /// Where each listener really listens, in the order of the configuration.
@@ -145,6 +148,7 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
     tasks.spawn(Arc::clone(&switch).keep_revocation_new());
     tasks.spawn(Arc::clone(&switch).keep_checkpoints());
     tasks.spawn(look(Arc::clone(&switch), how.readings));
+    tasks.spawn(watch_certificates(Arc::clone(&switch)));
     Ok(Running {
         listeners,
         admin: desk,
@@ -200,6 +204,15 @@ async fn look(switch: Arc<Switch>, readings: Option<Box<dyn Fn() -> Readings + S
             Err(error) => tracing::error!(%error, "head-room could not be measured"),
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn watch_certificates(switch: Arc<Switch>) {
+    loop {
+        if let Err(fault) = switch.tell_of_expiry().await {
+            tracing::error!(fault = %fault.chain(), "expiring certificates could not be told of");
+        }
+        tokio::time::sleep(CERTIFICATES).await;
     }
 }
 

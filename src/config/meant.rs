@@ -197,8 +197,8 @@ pub struct ListProvenance {
 
 /// The switch's own keys.
 pub struct Keys {
-    /// Signs what leaves.
-    pub sign: Identity,
+    /// Sign what leaves; [`Keys::signer`] says which of them does.
+    pub sign: Vec<Identity>,
     /// Open what is encrypted for this domain.
     pub decrypt: Vec<Identity>,
     /// The same, for links whose far side knows nothing better than PKCS#1 v1.5 key transport.

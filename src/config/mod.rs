@@ -6,7 +6,9 @@
 //! nothing of a configuration takes effect unless all of it is good.
 
 mod directory;
+mod holdings;
 mod in_force;
+mod keys;
 mod listeners;
 mod meant;
 mod operation;
@@ -26,6 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::{Clock, Timestamp};
 use crate::label::Policies;
 pub use directory::HarvestRule;
+pub use holdings::{Holding, WARNINGS, warning};
 pub use in_force::InForce;
 pub use listeners::{ListenRole, ListenTls, Listener};
 pub use meant::{

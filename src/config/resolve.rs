@@ -12,14 +12,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::meant::{Arrival, Config, Keys, Link, ReleaseOwed, SealProfile, Subject};
+use super::meant::{Arrival, Config, Link, ReleaseOwed, SealProfile, Subject};
 use super::revocation::fetching;
 use super::written::{self, Written};
 use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::ContentCipher;
 use crate::crypto::certificate::Certificate;
-use crate::crypto::keys::Identity;
 use crate::crypto::revocation::fetch::Online;
 use crate::crypto::trust::{RevocationCheck, StaleRule, Suite, TrustStore};
 use crate::label::marked::Markings;
@@ -124,12 +123,6 @@ pub(super) fn resolve(
         .map(|rule| at.signer_rule(rule, policy, &links))
         .collect::<Result<_, _>>()?;
     let operation = at.operation(&written, &trust)?;
-    let decrypt: Vec<Identity> = written
-        .keys
-        .decrypt
-        .iter()
-        .map(|key| at.identity("keys.decrypt", key))
-        .collect::<Result<_, _>>()?;
     let passwords = at.passwords(written.trust.passwords.as_ref())?;
     Ok(Config {
         file: file.to_owned(),
@@ -162,16 +155,7 @@ pub(super) fn resolve(
             .backups
             .as_ref()
             .map(|path| at.path(path.get_ref())),
-        keys: Arc::new(Keys {
-            sign: at.identity("keys.sign", &written.keys.sign)?,
-            decrypt_pkcs1: decrypt
-                .iter()
-                .cloned()
-                .map(Identity::reading_pkcs1)
-                .collect(),
-            decrypt,
-            tls: at.identity("keys.tls", &written.keys.tls)?,
-        }),
+        keys: Arc::new(at.keys(&written.keys)?),
         trust,
         trust_list,
         revocation,
@@ -273,19 +257,6 @@ impl Place<'_> {
     ) -> Result<Address, ConfigError> {
         Address::parse(text.get_ref())
             .map_err(|error| self.error(text.span(), key, error, "write it as name@domain"))
-    }
-
-    fn identity(&self, key: &str, files: &written::KeyFiles) -> Result<Identity, ConfigError> {
-        let certificate = self.read(&format!("{key}.certificate"), &files.certificate)?;
-        let private = self.read(&format!("{key}.key"), &files.key)?;
-        Identity::from_pem(&certificate, &private, None).map_err(|error| {
-            self.error(
-                files.key.span(),
-                key,
-                error,
-                "certificate and key are PEM files that belong together",
-            )
-        })
     }
 
     fn certificates(

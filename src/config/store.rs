@@ -1,18 +1,18 @@
-//! `[store]`: its key (a file, or a credential of the service manager) and its engine.
+//! `[store]`: its engine and its key: a file or a credential of the service manager; bare, or wrapped
+//! up for a key that a token holds.
 //!
-//! Refuses: two keys, and none; an engine that this program was built without.
-
-use std::path::Path;
+//! Promises: what is wrapped up is CMS for the certificate of `wrapping-key`, so that any program that
+//! writes CMS can make it. Refuses: two keys, and none; an engine that this program was built without.
+//! Standards: RFC 5652 §6, RFC 5083.
 
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::ConfigError;
 use super::resolve::Place;
 use super::written;
+use crate::crypto::cms::decrypt;
 use crate::store::{EngineKind, StoreKey};
-
-/// Where the service manager puts credentials (systemd.exec, `LoadCredential=`).
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 impl Place<'_> {
     pub(super) fn engine(
@@ -38,26 +38,36 @@ impl Place<'_> {
     }
 
     pub(super) fn store_key(&self, store: &written::Store) -> Result<StoreKey, ConfigError> {
-        match (&store.key, &store.credential) {
-            (Some(path), None) => StoreKey::read(&self.path(path.get_ref())).map_err(|error| {
-                self.error(
-                    path.span(),
-                    "store.key",
-                    error,
-                    "the file holds 32 random octets and only its owner reads it; `ravelin init` makes one",
-                )
-            }),
-            (None, Some(name)) => {
-                let folder = std::env::var_os(CREDENTIALS).ok_or_else(|| {
+        match (&store.key, &store.credential, &store.wrapping_key) {
+            (Some(path), None, Some(wrapping)) => {
+                let octets = self.read("store.key", path)?;
+                self.unwrapped(path.span(), &octets, wrapping)
+            }
+            (None, Some(name), Some(wrapping)) => {
+                let path = self.credential("store.credential", name)?;
+                let octets = std::fs::read(&path).map_err(|error| {
                     self.error(
                         name.span(),
                         "store.credential",
-                        "no service manager handed credentials over",
-                        "start the switch as a systemd service with LoadCredential= or \
-                         LoadCredentialEncrypted=, or name a file with store.key",
+                        format!("{} cannot be read: {error}", path.display()),
+                        "name the credential as LoadCredential= does",
                     )
                 })?;
-                StoreKey::read_credential(Path::new(&folder), name.get_ref()).map_err(|error| {
+                self.unwrapped(name.span(), &octets, wrapping)
+            }
+            (Some(path), None, None) => {
+                StoreKey::read(&self.path(path.get_ref())).map_err(|error| {
+                    self.error(
+                        path.span(),
+                        "store.key",
+                        error,
+                        "the file holds 32 random octets and only its owner reads it; `ravelin init` makes one",
+                    )
+                })
+            }
+            (None, Some(name), None) => {
+                let folder = self.credentials("store.credential", name.span())?;
+                StoreKey::read_credential(&folder, name.get_ref()).map_err(|error| {
                     self.error(
                         name.span(),
                         "store.credential",
@@ -72,5 +82,28 @@ impl Place<'_> {
                 "set either store.key or store.credential",
             )),
         }
+    }
+
+    fn unwrapped(
+        &self,
+        span: std::ops::Range<usize>,
+        octets: &[u8],
+        wrapping: &written::KeyFiles,
+    ) -> Result<StoreKey, ConfigError> {
+        let identities = self.identities("store.wrapping-key", wrapping)?;
+        let wrong = |text: String| {
+            self.error(
+                span.clone(),
+                "store.key",
+                text,
+                "make it with `ravelin key wrap`, for the certificate of store.wrapping-key",
+            )
+        };
+        let key = decrypt::open_object(octets, &identities)
+            .map_err(|error| wrong(format!("it cannot be unwrapped: {error}")))?;
+        let key = <[u8; 32]>::try_from(key.as_slice())
+            .map(Zeroizing::new)
+            .map_err(|_| wrong("it has not exactly 32 octets inside".to_owned()))?;
+        Ok(StoreKey::new(*key))
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Each default stands beside the field that it fills. Unknown keys are errors.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::directory::Directory;
@@ -93,6 +96,8 @@ pub(super) struct Store {
     pub credential: Option<Spanned<String>>,
     /// What the database is kept with; without it, `redb`.
     pub engine: Option<Spanned<StoreEngine>>,
+    /// The key, such as one on a token, for which the key of the store is wrapped up as CMS.
+    pub wrapping_key: Option<KeyFiles>,
     #[serde(default)]
     pub assurance: StoreAssurance,
     /// The folder that a running switch writes backups to; without it, it makes none.
@@ -118,20 +123,56 @@ pub(super) enum StoreAssurance {
     Standard,
 }
 
-/// A certificate and its private key, both PEM.
+/// A private key and its certificate.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct KeyFiles {
-    pub certificate: Spanned<PathBuf>,
+    /// PEM; in PKCS #12, and on a token, it may stand beside the key.
+    pub certificate: Option<Spanned<PathBuf>>,
+    /// PEM, PKCS #12, or `pkcs11:` and its name on a token (RFC 7512).
     pub key: Spanned<PathBuf>,
+    /// The password of the key, or the PIN of the token: the first line of a file,
+    pub password_file: Option<Spanned<PathBuf>>,
+    /// or a credential of the service manager,
+    pub password_credential: Option<Spanned<String>>,
+    /// or a variable of the environment.
+    pub password_variable: Option<Spanned<String>>,
+}
+
+/// One key, or a list of them.
+#[derive(Debug)]
+pub(super) struct OneOrMore(pub Vec<KeyFiles>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key such as { certificate = …, key = … }, or a list of them")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OneOrMore, A::Error> {
+                let one = KeyFiles::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(OneOrMore(vec![one]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMore, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMore)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// `[keys]`: the switch's own keys. People's keys stay with people.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Keys {
-    /// Signs what leaves: domain signatures, outer signatures, reports.
-    pub sign: KeyFiles,
+    /// Signs what leaves: domain signatures, outer signatures, reports. Of several the newest valid
+    /// one does.
+    pub sign: OneOrMore,
     /// Opens what is encrypted for this domain; old keys may stay behind the present one.
     pub decrypt: Vec<KeyFiles>,
     /// Shows this switch to its peers, as server and as client.

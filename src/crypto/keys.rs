@@ -17,9 +17,14 @@ use super::algorithm::{Curve, Digest, ID_EC, ID_RSA, SignatureScheme};
 use super::certificate::{Certificate, CertificateError, PublicKey, sequence_of};
 use super::pbes2::{self, PasswordError};
 use super::pem::{self, PemError};
+use super::pkcs12::Pkcs12Error;
 use super::provider::{self, CryptoError};
 use super::tlv;
 use super::token::TokenError;
+
+mod source;
+
+pub use source::{Source, identities, is_pem};
 
 /// Octets that are wiped when dropped. Has no `Debug` and does not compare with `==`.
 #[derive(Clone)]
@@ -104,17 +109,23 @@ pub enum KeyError {
         subject: String,
     },
     /// The file holds no certificate.
-    #[error("no certificate in the file (a PEM block CERTIFICATE is expected)")]
+    #[error("no certificate in the file (a PEM block CERTIFICATE is expected), or beside the key")]
     NoCertificate,
     /// The file holds no private key.
     #[error("no private key in the file (a PEM block PRIVATE KEY is expected)")]
     NoKey,
+    /// A PKCS #12 file is never without a password.
+    #[error("a PKCS #12 file needs its password")]
+    NoPassword,
     /// The key is encrypted and the password is missing, wrong, or of no use.
     #[error("the encrypted private key cannot be opened")]
     Password(#[from] PasswordError),
     /// The text encoding is wrong.
     #[error("the PEM file is malformed")]
     Pem(#[from] PemError),
+    /// The PKCS #12 file gives no key.
+    #[error("the PKCS #12 file cannot be used")]
+    Pkcs12(#[source] Box<Pkcs12Error>),
     /// The library does not take the key.
     #[error("the private key is not accepted")]
     Provider(#[from] CryptoError),

@@ -16,8 +16,9 @@ use super::padding;
 /// Why an operation did not give a result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum CryptoError {
-    /// The token that holds the key does not answer: our own fault, and of no message.
-    #[error("the token that holds the key is away")]
+    /// The token that holds the key does not answer or does not do it: our own fault, and of no
+    /// message.
+    #[error("the token that holds the key is away, or does not do this")]
     Away,
     /// The key has the wrong kind, size or form for the operation.
     #[error("the key does not fit: {0}")]

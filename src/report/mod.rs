@@ -1,6 +1,7 @@
 //! STEP 8 of the line: what the switch tells people of its own accord.
 //!
-//! Duty: delivery status notifications ([`report`]), notices about drafts ([`waiting`], [`closed`]).
+//! Duty: delivery status notifications ([`report`]), notices about drafts ([`waiting`], [`closed`]) and
+//! about certificates ([`expiring`]).
 //! Promises: never the body of a message; never an answer to the null reverse path (RFC 5321 section
 //! 6.1), so never a report about a report. `seal` signs a report under the label of its message.
 //! Standards: RFC 3461, RFC 3464, RFC 6522, RFC 6533, RFC 3834.
@@ -9,9 +10,9 @@ mod dsn;
 
 pub use dsn::{Action, Reach, Report, Told, report};
 
-use crate::message::DraftId;
 use crate::message::address::Address;
 use crate::message::service::Terms;
+use crate::message::{DraftId, Precedence};
 use crate::review::Draft;
 use crate::seal::OwnMessage;
 
@@ -53,6 +54,28 @@ pub fn waiting(officer: &Address, id: DraftId, draft: &Draft) -> OwnMessage {
             draft.expires,
         ),
         precedence: draft.precedence,
+        label: None,
+        terms: Terms::default(),
+    }
+}
+
+/// Tells the postmaster of certificates that come to an end: one line for each.
+pub fn expiring(postmaster: &Address, precedence: Precedence, lines: &[String]) -> OwnMessage {
+    OwnMessage {
+        to: postmaster.clone(),
+        subject: format!("{} certificates come to their end", lines.len()),
+        fields: plain(),
+        body: format!(
+            "Days left, purpose, serial number, subject:\r\n\r\n{}\r\n\r\n\
+             Add successors to the configuration and reload it.\r\n\
+             Look at them with:  ravelin key expiry --config ravelin.toml\r\n",
+            lines
+                .iter()
+                .map(|line| one_line(line))
+                .collect::<Vec<_>>()
+                .join("\r\n"),
+        ),
+        precedence,
         label: None,
         terms: Terms::default(),
     }

@@ -84,7 +84,13 @@ pub fn own(
         } => {
             far_key::check(&link.trust, certificate, &link.name, at)?;
             // RFC 8550 §3: From is an address in the certificate of the domain signature
-            let signer = config.keys.sign.certificate().emails().into_iter().next();
+            let signer = config
+                .keys
+                .signer(at)?
+                .certificate()
+                .emails()
+                .into_iter()
+                .next();
             let from = signer.unwrap_or_else(|| config.postmaster.to_string());
             let inside = head_fields(config, at, id, &message, from);
             let outside = confidentiality.outside_all(&inside);
@@ -147,7 +153,7 @@ fn signed(
         ess::security_label(label),
         ess::signature_type(&[ess::DOMAIN_SIGNATURE]),
     ];
-    let signer = Signer::new(&config.keys.sign, attributes.into());
+    let signer = Signer::new(config.keys.signer(at)?, attributes.into());
     let micalg = signer.scheme.content_digest().micalg();
     let signature = sign::sign(&SignOrder {
         content: &part,

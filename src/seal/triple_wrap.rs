@@ -95,8 +95,8 @@ pub(super) fn wrap(
         },
     )
     .map_err(not_made)?;
-    let signer =
-        |attributes| Signer::new(&config.keys.sign, attributes).with_rsa_padding(asked.padding);
+    let own = config.keys.signer(at)?;
+    let signer = |attributes| Signer::new(own, attributes).with_rsa_padding(asked.padding);
     let mut inner = as_domain(label)?;
     inner.extend(protected.attribute);
     layers::triple_wrapped(

@@ -46,12 +46,13 @@ impl Switch {
         let (config, at) = (self.config.snapshot(), self.now());
         let signing = Arc::clone(&config);
         let signed = tokio::task::spawn_blocking(move || {
-            Checkpoint::sign(&signing.keys.sign, &signing.name, &head, at)
+            let key = signing.keys.signer(at)?;
+            Checkpoint::sign(key, &signing.name, &head, at)
+                .map_err(|error| Fault::new("sign the audit chain", error))
         });
         let point = signed
             .await
-            .map_err(|error| Fault::new("sign the audit chain", error))?
-            .map_err(|error| Fault::new("sign the audit chain", error))?;
+            .map_err(|error| Fault::new("sign the audit chain", error))??;
         let committed = self.store.commit(events::one(point.event())).await;
         let committed = committed.map_err(|error| Fault::new("keep a checkpoint", error))?;
         *last = committed.sequence;

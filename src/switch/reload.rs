@@ -106,7 +106,7 @@ fn changeable(before: &Config, next: &Config) -> Result<(), ConfigError> {
             next,
             "keys.tls".to_owned(),
             error,
-            "name a software key and a certificate that belong together",
+            "name a key that signs for TLS, and its certificate",
         )
     })
 }

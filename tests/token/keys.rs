@@ -279,6 +279,42 @@ fn a_token_that_goes_away_is_our_fault_until_it_is_back() {
 }
 
 #[test]
+fn a_certificate_on_the_token_is_found_beside_its_key() {
+    use ravelin::crypto::keys::{KeyError, Source, identities};
+    let name = "keys::a_certificate_on_the_token_is_found_beside_its_key";
+    let Some(room) = Room::enter(name) else {
+        return;
+    };
+    room.token("card");
+    let root = Authority::new("Root", now()).unwrap();
+    let request = lab::Request::new("CN=Anna,O=Alder", lab::Usage::Sign, now());
+    let anna = root.issue(request).unwrap();
+    let pem = room.secret("anna.pem", &anna.key_to_pem().unwrap());
+    room.import("card", "anna", 7, &pem);
+    let source = || Source::Token(TokenUri::parse(&room.uri("card", "anna")).unwrap());
+    let found = identities(&source(), None, Some(PIN)).map(drop);
+    assert!(matches!(found, Err(KeyError::NoCertificate)));
+    // Another's under the same identifier is not hers.
+    let other = root
+        .issue(lab::Request::new("CN=Other", lab::Usage::Sign, now()))
+        .unwrap();
+    let put = |id, identity: &Identity| {
+        let certificate = identity.certificate();
+        room.put_certificate("card", id, certificate.der(), certificate.subject_der());
+    };
+    put(7, &other);
+    let found = identities(&source(), None, Some(PIN)).map(drop);
+    assert!(matches!(found, Err(KeyError::NoCertificate)));
+    put(7, &anna);
+    let found = identities(&source(), None, Some(PIN)).unwrap();
+    assert_eq!(found[0].certificate(), anna.certificate());
+    // A file that is named wins, and must fit.
+    let wrong = other.certificate().to_pem();
+    let found = identities(&source(), Some(wrong.as_bytes()), Some(PIN)).map(drop);
+    assert!(matches!(found, Err(KeyError::Mismatch { .. })));
+}
+
+#[test]
 fn many_threads_share_the_sessions_of_a_token() {
     let Some(room) = Room::enter("keys::many_threads_share_the_sessions_of_a_token") else {
         return;

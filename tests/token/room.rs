@@ -90,4 +90,85 @@ impl Room {
             self.module
         )
     }
+
+    /// Puts a P-384 key in PEM on the token, as `object`.
+    #[cfg(feature = "pkcs11")]
+    pub fn import(&self, token: &str, object: &str, id: u8, pem: &Path) {
+        use cryptoki::object::{Attribute, KeyType, ObjectClass};
+        use p384::pkcs8::{AssociatedOid, DecodePrivateKey};
+
+        let key = p384::SecretKey::from_pkcs8_pem(&std::fs::read_to_string(pem).unwrap()).unwrap();
+        let curve = der::Encode::to_der(&p384::NistP384::OID).unwrap();
+        let point = key.public_key().to_sec1_bytes();
+        let point = der::asn1::OctetString::new(point).unwrap();
+        let both = [
+            Attribute::Token(true),
+            Attribute::KeyType(KeyType::EC),
+            Attribute::EcParams(curve),
+            Attribute::Label(object.as_bytes().to_vec()),
+            Attribute::Id(vec![id]),
+        ];
+        let mut private = both.to_vec();
+        private.extend([
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::Private(true),
+            Attribute::Sensitive(true),
+            Attribute::Extractable(false),
+            Attribute::Sign(true),
+            Attribute::Derive(true),
+            Attribute::Value(key.to_bytes().to_vec()),
+        ]);
+        let mut public = both.to_vec();
+        public.extend([
+            Attribute::Class(ObjectClass::PUBLIC_KEY),
+            Attribute::Verify(true),
+            Attribute::EcPoint(der::Encode::to_der(&point).unwrap()),
+        ]);
+        self.put(token, &[private, public]);
+    }
+
+    /// Puts a certificate on the token.
+    #[cfg(feature = "pkcs11")]
+    pub fn put_certificate(&self, token: &str, id: u8, der: &[u8], subject: &[u8]) {
+        use cryptoki::object::{Attribute, CertificateType, ObjectClass};
+        let certificate = vec![
+            Attribute::Token(true),
+            Attribute::Class(ObjectClass::CERTIFICATE),
+            Attribute::CertificateType(CertificateType::X_509),
+            Attribute::Id(vec![id]),
+            Attribute::Subject(subject.to_vec()),
+            Attribute::Value(der.to_vec()),
+        ];
+        self.put(token, &[certificate]);
+    }
+
+    #[cfg(feature = "pkcs11")]
+    fn put(&self, token: &str, objects: &[Vec<cryptoki::object::Attribute>]) {
+        use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+        let module = Pkcs11::new(self.module).unwrap();
+        // This process may have started it already.
+        let _ = module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK));
+        let slots = module.get_slots_with_initialized_token().unwrap();
+        let wanted = |slot: &cryptoki::slot::Slot| {
+            module.get_token_info(*slot).unwrap().label().trim_end() == token
+        };
+        let slot = slots.into_iter().find(wanted).unwrap();
+        let session = module.open_rw_session(slot).unwrap();
+        let pin = cryptoki::types::AuthPin::from(PIN);
+        session
+            .login(cryptoki::session::UserType::User, Some(&pin))
+            .unwrap();
+        for object in objects {
+            session.create_object(object).unwrap();
+        }
+    }
+
+    /// A file that only its owner reads.
+    pub fn secret(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
 }

@@ -16,15 +16,13 @@ use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::crypto::certificate::{Certificate, KeyUsage, PublicKey};
 use crate::crypto::keys::{self, Identity};
+use crate::crypto::token::{self, Standing, TokenUri};
 use crate::crypto::{pem, pkcs12};
-
-/// Days before the end at which a warning is given; the shortest that applies counts.
-const WARNINGS: [i64; 3] = [7, 30, 90];
 
 /// Where to look.
 #[derive(Args, Debug)]
 pub(super) struct Held {
-    /// Certificates and keys: PEM, DER or PKCS #12, files or folders
+    /// Certificates and keys: PEM, DER or PKCS #12, files or folders; or pkcs11:token=…
     #[arg(value_name = "FILE|DIR", required_unless_present = "config")]
     files: Vec<PathBuf>,
     /// The keys of this configuration
@@ -52,7 +50,7 @@ struct Row {
     emails: Vec<String>,
     not_before: Option<String>,
     not_after: Option<String>,
-    /// `yes`, `no`, or `locked`: it is there, and needs a password.
+    /// `yes`, `no`, `token`: it is on one, or `locked`: it is there, and needs a password.
     private: &'static str,
     #[serde(skip)]
     public: Option<PublicKey>,
@@ -101,7 +99,7 @@ pub(super) fn expiry(held: &Held) -> Result<Answer, Trouble> {
         .into_iter()
         .filter_map(|row| {
             let until = row.until?;
-            let (days, warning) = warning(at, until);
+            let (days, warning) = config::warning(at, until);
             Some(Expiring {
                 file: row.file,
                 subject: row.subject?,
@@ -143,24 +141,14 @@ pub(super) fn expiry(held: &Held) -> Result<Answer, Trouble> {
     })
 }
 
-/// Whole days that are left, and the warning that goes with them.
-fn warning(at: Timestamp, until: Timestamp) -> (i64, Option<i64>) {
-    let left = until.duration_since(at);
-    let days = left.as_secs().div_euclid(86_400);
-    if left.is_negative() {
-        return (days, Some(0));
-    }
-    // To the second: 30 days and one second is not within 30 days.
-    let within = |days: &&i64| left <= jiff::SignedDuration::from_hours(days.saturating_mul(24));
-    (days, WARNINGS.iter().find(within).copied())
-}
-
 fn rows(held: &Held) -> Result<Vec<Row>, Trouble> {
     let mut rows = Vec::new();
     if let Some(file) = &held.config {
         let config = config::load(file)?;
         let named = |name: &str| format!("{}: {name}", file.display());
-        rows.push(own(named("keys.sign"), &config.keys.sign));
+        for identity in &config.keys.sign {
+            rows.push(own(named("keys.sign"), identity));
+        }
         for identity in &config.keys.decrypt {
             rows.push(own(named("keys.decrypt"), identity));
         }
@@ -169,6 +157,10 @@ fn rows(held: &Held) -> Result<Vec<Row>, Trouble> {
     let password = held.password.read()?;
     let password = password.as_ref().map(|password| password.as_str());
     for named in Named::all("FILE", &held.files) {
+        if let Some(uri) = named.token()? {
+            rows.extend(of_token(&named, &uri, password)?);
+            continue;
+        }
         for file in named.files()? {
             let found = of_file(&file, password)?;
             if found.is_empty() && !named.path.is_dir() {
@@ -194,10 +186,50 @@ fn rows(held: &Held) -> Result<Vec<Row>, Trouble> {
     Ok(rows)
 }
 
+fn of_token(named: &Named, uri: &TokenUri, password: Option<&str>) -> Result<Vec<Row>, Trouble> {
+    let pin = material::pin(uri, password)?;
+    let standing = token::list(uri, pin.as_ref().map(|pin| pin.as_str()))
+        .map_err(|error| material::key_trouble(named, &error.into()))?;
+    let name = |one: &Standing| format!("pkcs11:token={};object={}", one.token, one.label);
+    let spki = |one: &Standing| PublicKey::from_spki(one.spki.as_ref()?).ok();
+    let keys: Vec<PublicKey> = standing.iter().filter_map(spki).collect();
+    Ok(standing
+        .iter()
+        .map(|one| match &one.certificate {
+            Some(certificate) => {
+                let private = keys.contains(certificate.public_key());
+                of(name(one), certificate, if private { "token" } else { "no" })
+            }
+            None => bare(name(one), spki(one), "token"),
+        })
+        .collect())
+}
+
+/// A key without a certificate.
+fn bare(file: String, public: Option<PublicKey>, private: &'static str) -> Row {
+    Row {
+        file,
+        subject: None,
+        issuer: None,
+        serial: None,
+        algorithm: public
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), PublicKey::name),
+        key_id: None,
+        usage: Vec::new(),
+        emails: Vec::new(),
+        not_before: None,
+        not_after: None,
+        private,
+        public,
+        until: None,
+    }
+}
+
 fn of_file(file: &Named, password: Option<&str>) -> Result<Vec<Row>, Trouble> {
     let octets = file.read()?;
     let name = file.path.display().to_string();
-    if !material::is_pem(&octets) {
+    if !keys::is_pem(&octets) {
         if let Ok(certificate) = Certificate::from_der(&octets) {
             return Ok(vec![of(name, &certificate, "no")]);
         }
@@ -223,30 +255,19 @@ fn of_file(file: &Named, password: Option<&str>) -> Result<Vec<Row>, Trouble> {
             let text = zeroize::Zeroizing::new(pem::encode(&block.label, &block.der));
             let key = keys::key_from_pem(text.as_bytes(), password).ok();
             let public = key.and_then(|key| PublicKey::from_spki(key.public_spki()).ok());
-            rows.push(Row {
-                file: name.clone(),
-                subject: None,
-                issuer: None,
-                serial: None,
-                algorithm: public
-                    .as_ref()
-                    .map_or_else(|| "unknown".to_owned(), PublicKey::name),
-                key_id: None,
-                usage: Vec::new(),
-                emails: Vec::new(),
-                not_before: None,
-                not_after: None,
-                private: if public.is_some() { "yes" } else { "locked" },
-                public,
-                until: None,
-            });
+            let private = if public.is_some() { "yes" } else { "locked" };
+            rows.push(bare(name.clone(), public, private));
         }
     }
     Ok(rows)
 }
 
 fn own(file: String, identity: &Identity) -> Row {
-    of(file, identity.certificate(), "yes")
+    let private = match identity.pkcs8_der() {
+        Some(_) => "yes",
+        None => "token",
+    };
+    of(file, identity.certificate(), private)
 }
 
 fn of(file: String, certificate: &Certificate, private: &'static str) -> Row {
@@ -282,32 +303,4 @@ fn uses(usage: KeyUsage) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(set, name)| set.then_some(name))
     .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn warnings_come_at_90_30_and_7_days() {
-        let at: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let day = 24 * 3600;
-        for (seconds, days, wanted) in [
-            (91 * day, 91, None),
-            (90 * day + 1, 90, None),
-            (90 * day, 90, Some(90)),
-            (30 * day + 1, 30, Some(90)),
-            (30 * day, 30, Some(30)),
-            (7 * day, 7, Some(7)),
-            (1, 0, Some(7)),
-            (0, 0, Some(7)),
-            (-1, -1, Some(0)),
-            (-2 * day, -2, Some(0)),
-        ] {
-            let until = at
-                .checked_add(jiff::SignedDuration::from_secs(seconds))
-                .unwrap();
-            assert_eq!(warning(at, until), (days, wanted), "{seconds}");
-        }
-    }
 }

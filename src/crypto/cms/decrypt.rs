@@ -19,9 +19,11 @@ use zeroize::Zeroizing;
 use crate::crypto::algorithm::ContentCipher;
 pub use crate::crypto::keys::Pkcs1Transport;
 use crate::crypto::keys::{Identity, Secret};
-use crate::crypto::provider;
+use crate::crypto::{pem, provider};
 
-use super::read::{AuthEnvelopedData, EncryptedContent, EnvelopedData, RecipientInfo};
+use super::read::{
+    self, AuthEnvelopedData, ContentInfo, EncryptedContent, EnvelopedData, Limits, RecipientInfo,
+};
 
 use attempt::{KeyAway, attempts};
 use opening::Opening;
@@ -208,6 +210,23 @@ pub fn decrypt_with<'a>(
     match opening.open(&key, octets) {
         Err(DecryptError::Failed) if one_away => Err(DecryptError::KeyAway),
         opened => opened,
+    }
+}
+
+/// The content of an object that stands by itself, in DER, BER or PEM, for one of these identities.
+pub fn open_object(
+    octets: &[u8],
+    identities: &[Identity],
+) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    const NO_ENVELOPE: DecryptError = DecryptError::NotAccepted("it is no enveloped CMS object");
+    let block = pem::blocks(octets)
+        .ok()
+        .and_then(|blocks| blocks.into_iter().next());
+    let cms = block.as_ref().map_or(octets, |block| &block.der);
+    match read::parse(cms, &Limits::default()).map_err(|_| NO_ENVELOPE)? {
+        ContentInfo::AuthEnveloped(layer) => decrypt(&layer, identities),
+        ContentInfo::Enveloped(layer) => decrypt(&layer, identities),
+        _ => Err(NO_ENVELOPE),
     }
 }
 

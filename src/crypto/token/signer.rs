@@ -127,9 +127,11 @@ impl TokenKey {
                 tracing::warn!(key = %self.uri, %error, "a token could not {act}");
                 CryptoError::Away
             }
+            // A key without the right to it, or a token that has no such operation: no message can
+            // help it.
             Stopped::Way(error) => {
-                tracing::warn!(key = %self.uri, error, "a token does not {act} in this way");
-                CryptoError::Unsupported("this operation by the token")
+                tracing::warn!(key = %self.uri, error, "a token does not {act} with this key");
+                CryptoError::Away
             }
         }
     }

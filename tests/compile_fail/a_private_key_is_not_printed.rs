@@ -1,0 +1,6 @@
+//~ E0277
+use ravelin::crypto::keys::PrivateKey;
+
+pub fn print(key: &dyn PrivateKey) -> String {
+    format!("{key:?}")
+}

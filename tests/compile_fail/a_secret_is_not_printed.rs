@@ -1,0 +1,6 @@
+//~ E0277
+use ravelin::crypto::keys::Secret;
+
+pub fn print(secret: &Secret) -> String {
+    format!("{secret:?}")
+}
