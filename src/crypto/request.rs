@@ -191,7 +191,13 @@ mod tests {
             KeyKind::Rsa(3072),
             KeyKind::Ed25519,
         ] {
-            let key = provider::default().generate_key(kind).unwrap();
+            let key = match provider::default().generate_key(kind) {
+                Err(CryptoError::Unsupported(_)) if cfg!(feature = "pure-rust") => {
+                    eprintln!("skipped: {kind:?} with the pure Rust provider");
+                    continue;
+                }
+                made => made.unwrap(),
+            };
             for wanted in [&[][..], std::slice::from_ref(&odd)] {
                 let der = make(key.as_ref(), &name, wanted).unwrap();
                 let read = CertificateRequest::from_der(&der).unwrap();
@@ -207,6 +213,10 @@ mod tests {
                 }
                 assert!(CertificateRequest::from_der(&[&der[..], &[0]].concat()).is_err());
             }
+        }
+        if cfg!(feature = "pure-rust") {
+            eprintln!("skipped: X25519 with the pure Rust provider");
+            return;
         }
         let agree = provider::default().generate_key(KeyKind::X25519).unwrap();
         assert!(matches!(
