@@ -24,8 +24,13 @@ impl Ahead {
     pub fn of(config: &Config, from: &ReversePath, recipients: &[Address]) -> Self {
         let is_open = |recipient: &&Address| {
             let subject = config.subjects.get(recipient);
-            subject.is_none_or(|subject| subject.certificate.is_none())
+            subject.is_none_or(|one| one.certificate.is_none() || one.sources.is_asked())
         };
+        // Whose clearance the directory may state.
+        let sender = from.address().filter(|sender| {
+            let subject = config.subjects.get(*sender);
+            subject.is_some_and(|subject| subject.sources.is_asked())
+        });
         let belong = match &config.members {
             Some(_) => from
                 .address()
@@ -39,6 +44,7 @@ impl Ahead {
             on_record: recipients
                 .iter()
                 .filter(is_open)
+                .chain(sender)
                 .map(Name::mailbox)
                 .collect(),
             belong,

@@ -1,6 +1,7 @@
 //! STEP 3 of the line: may this pass, from here to there?
 //!
-//! Duty: who sent it and did they sign it (`origin`); which label does it carry (`labels`), and does
+//! Duty: who sent it (`origin`) and wrote it (`authors`), and did they sign it; what is everybody
+//! cleared for (`clearance`); which label does it carry (`labels`), and does
 //! it say so everywhere (`said`), and for what is attached
 //! (`attached`); may originator, link and every recipient have it (`access`); how urgent is it for
 //! each of them (`urgency`).
@@ -10,6 +11,8 @@
 mod access;
 mod asked;
 mod attached;
+mod authors;
+pub mod clearance;
 mod community;
 mod labels;
 mod origin;
@@ -41,6 +44,8 @@ pub struct Cleared {
     opened: Opened,
     origin: Origin,
     originator: Address,
+    authors: Vec<Address>,
+    acting: Vec<Address>,
     labels: Labels,
     military: Military,
     urgency: Urgency,
@@ -111,13 +116,23 @@ impl Cleared {
         drafted.into_iter().flat_map(|(_, signed)| &signed.signers)
     }
 
+    /// Everybody in From; the originator is one of them.
+    pub fn authors(&self) -> &[Address] {
+        &self.authors
+    }
+
+    /// Whether this is the signature of somebody who acts for the originator, a role.
+    fn acts(&self, signer: &SignerFacts) -> bool {
+        self.acting.iter().any(|holder| signer.is(holder))
+    }
+
     /// The drafter's own signature: the one in the innermost signed layer.
     pub fn drafter(&self) -> Option<&SignerFacts> {
         let (_, signed) = self.opened.facts().drafted()?;
         signed
             .signers
             .iter()
-            .find(|signer| signer.is(&self.originator))
+            .find(|signer| signer.is(&self.originator) || self.acts(signer))
     }
 }
 
@@ -138,12 +153,10 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     origin::readable(facts)?;
     let military = Military::read(facts.headers())
         .map_err(|error| Refusal::because(Reason::MilitaryFieldMalformed, error.to_string()))?;
-    let originator = origin::originator(config, &origin, &opened, &military)?;
-    community::parties(
-        config,
-        &originator,
-        &opened.received().envelope().recipients,
-    )?;
+    let authors = origin::originator(config, &origin, &opened, &military)?;
+    for author in &authors.all {
+        community::parties(config, author, &opened.received().envelope().recipients)?;
+    }
     let mut grounds = Vec::new();
     let label = labels::label(config, &origin, facts, at, &mut grounds)?;
     origin::release_owed(&origin, &label, &opened, &military)?;
@@ -151,8 +164,11 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     let routes = access::routes(
         config,
         at,
-        &origin,
-        &originator,
+        &access::Behind {
+            origin: &origin,
+            authors: &authors.all,
+            drafted: facts.drafted().map(|(_, signed)| signed),
+        },
         &labels,
         &opened.received().envelope().recipients,
         &mut grounds,
@@ -172,10 +188,14 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     };
     let urgency = Urgency::of(&said, &opened.received().envelope().recipients);
     let urgency = allowed(config, &opened, urgency, &mut grounds)?;
+    let role = config.subjects.get(&authors.originator);
+    let acting = role.map_or_else(Vec::new, |role| role.holders.clone());
     Ok(Cleared {
         opened,
         origin,
-        originator,
+        originator: authors.originator,
+        authors: authors.all,
+        acting,
         labels,
         military,
         urgency,

@@ -11,12 +11,15 @@
 
 use std::sync::Arc;
 
+use super::authors::{self, Authors, answers_for};
 use crate::config::{Config, Link, SignedBy};
+use crate::crypto::certificate::Certificate;
 use crate::crypto::cms::verify::{Inconsistency, SignerReport, inconsistencies};
 use crate::crypto::ess::SECURITY_LABEL;
 use crate::decision::{Fault, Ground, Reason, Refusal, Stop};
 use crate::label::Label;
 use crate::message::address::Address;
+use crate::message::domain;
 use crate::message::envelope::Identity;
 use crate::message::military::Military;
 use crate::open::{Facts, LayerKind, Opened, SignedFacts, SignerFacts};
@@ -108,9 +111,8 @@ pub(super) fn originator(
     origin: &Origin,
     opened: &Opened,
     military: &Military,
-) -> Result<Address, Stop> {
+) -> Result<Authors, Stop> {
     let facts = opened.facts();
-    let originator = from(facts)?;
     every_signature(facts)?;
     no_conflict(facts)?;
     dialect(origin, facts)?;
@@ -120,46 +122,29 @@ pub(super) fn originator(
             "no layer of the message is signed",
         )
     })?;
-    // RFC 8550 §3: From or Sender matches an address in the signer's certificate
-    if !drafted.signers.iter().any(|signer| signer.is(&originator)) {
-        return Err(Refusal::because(
-            Reason::OriginatorMismatch,
-            format!(
-                "From says {originator}, signed by {}",
-                names(&drafted.signers)
-            ),
-        )
-        .into());
-    }
+    let authors = authors::authors(config, origin, facts, drafted)?;
     match origin {
-        Origin::Link(link) => domain_signed(link, facts, &originator)?,
+        Origin::Link(link) => {
+            for author in &authors.all {
+                domain_signed(config, link, facts, author)?;
+            }
+        }
         Origin::Subject(peer) => {
             let with_password = opened.received().peer().is_known_by_password();
-            if with_password && *peer != originator {
+            if with_password && authors.all.iter().any(|author| author != peer) {
                 return Err(Refusal::because(
                     Reason::OriginatorMismatch,
-                    format!("{peer}, known by a password alone, hands in for {originator}"),
+                    format!(
+                        "{peer}, known by a password alone, hands in for {}",
+                        authors.originator
+                    ),
                 )
                 .into());
             }
-            submitted(config, peer, facts, &originator, military)?;
+            submitted(config, peer, facts, &authors, military)?;
         }
     }
-    Ok(originator)
-}
-
-/// The one mailbox in From.
-fn from(facts: &Facts) -> Result<Address, Refusal> {
-    let malformed = |text: String| Refusal::because(Reason::MessageMalformed, text);
-    let value = facts
-        .field("From")
-        .ok_or_else(|| malformed("no From field".into()))?;
-    let mut mailboxes =
-        Address::parse_list(&value).map_err(|error| malformed(format!("From: {error}")))?;
-    match (mailboxes.pop(), mailboxes.is_empty()) {
-        (Some(mailbox), true) => Ok(mailbox.address),
-        _ => Err(malformed("From names no mailbox, or several".into())),
-    }
+    Ok(authors)
 }
 
 /// Every layer that is called signed has a signer, and every signer is good.
@@ -282,25 +267,36 @@ fn submitted(
     config: &Config,
     peer: &Address,
     facts: &Facts,
-    originator: &Address,
+    authors: &Authors,
     military: &Military,
 ) -> Result<(), Refusal> {
-    if !config.subjects.contains_key(originator) {
+    let stranger = |author: &&Address| !config.subjects.contains_key(*author);
+    if let Some(author) = authors.all.iter().find(stranger) {
         return Err(Refusal::because(
             Reason::OriginatorUnknown,
-            format!("{originator} is not a subject of this switch"),
+            format!("{author} is not a subject of this switch"),
         ));
     }
-    let countersigners: Vec<&SignerFacts> = facts
-        .drafted()
-        .into_iter()
-        .flat_map(|(_, signed)| &signed.signers)
+    let drafters = || {
+        let drafted = facts.drafted().into_iter();
+        drafted.flat_map(|(_, signed)| &signed.signers)
+    };
+    let countersigners: Vec<&SignerFacts> = drafters()
         .flat_map(|signer| &signer.countersigners)
         .collect();
-    if peer != originator && !countersigners.iter().any(|signer| signer.is(peer)) {
+    let wrote = authors.all.contains(peer);
+    // Who acts for a role has signed, and hands in as the one who did.
+    let acted = || {
+        let mut roles = authors
+            .all
+            .iter()
+            .filter_map(|one| config.subjects.get(one));
+        roles.any(|role| role.is_held_by(peer)) && drafters().any(|signer| signer.is(peer))
+    };
+    if !wrote && !acted() && !countersigners.iter().any(|signer| signer.is(peer)) {
         return Err(Refusal::because(
             Reason::OriginatorMismatch,
-            format!("{peer} handed in what {originator} signed"),
+            format!("{peer} handed in what {} signed", authors.originator),
         ));
     }
     // RFC 7912 §3.2: every authorizing user that a submission names has signed
@@ -318,7 +314,12 @@ fn submitted(
 }
 
 /// Over a link: whose signature is outermost.
-fn domain_signed(link: &Link, facts: &Facts, originator: &Address) -> Result<(), Refusal> {
+fn domain_signed(
+    config: &Config,
+    link: &Link,
+    facts: &Facts,
+    originator: &Address,
+) -> Result<(), Refusal> {
     if !belongs(originator.domain(), &link.domains) {
         return Err(Refusal::because(
             Reason::OriginatorMismatch,
@@ -329,20 +330,20 @@ fn domain_signed(link: &Link, facts: &Facts, originator: &Address) -> Result<(),
         .layers
         .first()
         .map_or(&[][..], |layer| layer.signers());
+    let certificates = || {
+        outermost
+            .iter()
+            .filter_map(|one| one.report.certificate.as_ref())
+    };
     let (found, wanted) = match link.arrival.signed_by {
         SignedBy::Domain => (
-            outermost
-                .iter()
-                .flat_map(SignerFacts::addresses)
-                .any(|address| {
-                    address.local().eq_ignore_ascii_case(DOMAIN_SIGNER)
-                    // RFC 3183 §3.1.1: the signer's domain is, or is an ancestor of, the originator's
-                    && belongs(originator.domain(), &[address.domain().to_ascii_lowercase()])
-                }),
+            certificates().any(|one| signs_for(one, originator.domain())),
             format!("{DOMAIN_SIGNER} of the originator's domain"),
         ),
         SignedBy::Originator => (
-            outermost.iter().any(|signer| signer.is(originator)),
+            outermost
+                .iter()
+                .any(|signer| answers_for(config, signer, originator)),
             originator.to_string(),
         ),
     };
@@ -357,6 +358,34 @@ fn domain_signed(link: &Link, facts: &Facts, originator: &Address) -> Result<(),
             names(outermost)
         ),
     ))
+}
+
+/// Whether this is the certificate of a domain signer for `domain`.
+// RFC 3183 §3.1.1: exactly one common name, and that says so; so does every address in it, and each
+// address names the originator's domain or one above it
+fn signs_for(certificate: &Certificate, domain: &str) -> bool {
+    if certificate.common_names() != [DOMAIN_SIGNER] {
+        return false;
+    }
+    let emails = certificate.emails();
+    let covers = |email: &String| {
+        Address::parse(email).is_ok_and(|address| {
+            address.local().eq_ignore_ascii_case(DOMAIN_SIGNER)
+                && is_above(address.domain(), domain)
+        })
+    };
+    match emails.is_empty() {
+        // Without an address, the domain components of its name.
+        true => certificate
+            .domain_components()
+            .is_some_and(|own| is_above(&own, domain)),
+        false => emails.iter().all(covers),
+    }
+}
+
+/// A domain of one label, such as a top-level domain, signs for nobody below it.
+fn is_above(ancestor: &str, domain: &str) -> bool {
+    ancestor.contains('.') && domain::is_within(domain, ancestor) || domain::same(ancestor, domain)
 }
 
 /// A message over a link whose label owes a release carries it, and anybody can verify it from the
@@ -429,16 +458,13 @@ pub fn same_person(one: &SignerFacts, other: &SignerFacts) -> bool {
 }
 
 /// Whether `domain` is one of `domains` or below one of them, label by label.
-fn belongs(domain: &str, domains: &[String]) -> bool {
-    let domain = domain.to_ascii_lowercase();
-    domains.iter().any(|ancestor| {
-        domain
-            .strip_suffix(ancestor.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
+pub(super) fn belongs(domain: &str, domains: &[String]) -> bool {
+    domains
+        .iter()
+        .any(|ancestor| domain::is_within(domain, ancestor))
 }
 
-fn names(signers: &[SignerFacts]) -> String {
+pub(super) fn names(signers: &[SignerFacts]) -> String {
     if signers.is_empty() {
         return "nobody".into();
     }
@@ -451,7 +477,9 @@ fn names(signers: &[SignerFacts]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::belongs;
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::crypto::lab::{Authority, Request, Usage};
 
     #[test]
     fn ancestors_are_compared_by_label_not_by_suffix() {
@@ -460,5 +488,44 @@ mod tests {
         assert!(belongs("Marketing.ACME.example", &acme));
         assert!(!belongs("evilacme.example", &acme));
         assert!(!belongs("example", &acme));
+    }
+
+    #[test]
+    fn a_domain_signer_has_the_name_of_one_and_no_other() {
+        let now: Timestamp = "2026-11-21T08:30:00Z".parse().unwrap();
+        let authority = Authority::new("CN=Root", now).unwrap();
+        let signs = |subject: &str, emails: &[&str], domain: &str| {
+            let mut request = Request::new(subject, Usage::Sign, now);
+            for email in emails {
+                request = request.email(email);
+            }
+            let identity = authority.issue(request).unwrap();
+            signs_for(identity.certificate(), domain)
+        };
+        let name = "CN=domain-signing-authority,O=ACME";
+        let own = "domain-signing-authority@acme.example";
+        for domain in ["acme.example", "marketing.acme.example", "ACME.example"] {
+            assert!(signs(name, &[own], domain), "{domain}");
+        }
+        for domain in ["evilacme.example", "example", "birch.example"] {
+            assert!(!signs(name, &[own], domain), "{domain}");
+        }
+        // Another common name, or a second one.
+        assert!(!signs("CN=border,O=ACME", &[own], "acme.example"));
+        let two = "CN=domain-signing-authority,CN=anna,O=ACME";
+        assert!(!signs(two, &[own], "acme.example"));
+        // Another address beside it, of a person or of another domain.
+        assert!(!signs(name, &[own, "anna@acme.example"], "acme.example"));
+        let other = "domain-signing-authority@birch.example";
+        assert!(!signs(name, &[own, other], "acme.example"));
+        // A top-level domain signs for itself alone.
+        let top = "domain-signing-authority@example";
+        assert!(!signs(name, &[top], "acme.example"));
+        assert!(signs(name, &[top], "example"));
+        // Without an address, by domain components.
+        let components = "CN=domain-signing-authority,DC=acme,DC=example";
+        assert!(signs(components, &[], "acme.example"));
+        assert!(!signs(components, &[], "birch.example"));
+        assert!(!signs(name, &[], "acme.example"));
     }
 }

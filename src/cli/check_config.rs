@@ -70,7 +70,10 @@ struct LinkLine {
 #[derive(Serialize)]
 struct SubjectLine {
     address: String,
+    kind: &'static str,
+    /// As configured; `ravelin subject show` says what is left of it.
     clearance: String,
+    sources: Vec<&'static str>,
     roles: Vec<String>,
 }
 
@@ -161,7 +164,12 @@ fn meaning(config: &Config, at: Timestamp) -> Meaning {
             .values()
             .map(|subject| SubjectLine {
                 address: subject.address.to_string(),
-                clearance: clearance(&subject.clearance),
+                clearance: subject
+                    .clearance
+                    .as_ref()
+                    .map_or_else(String::new, clearance),
+                sources: subject.sources.from.iter().map(|one| one.name()).collect(),
+                kind: subject.kind().name(),
                 roles: subject.roles.clone(),
             })
             .collect(),

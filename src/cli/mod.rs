@@ -34,6 +34,7 @@ mod sealed;
 pub mod serve;
 mod stopped;
 mod store;
+mod subject;
 mod trust;
 mod trust_show;
 mod view;
@@ -134,6 +135,8 @@ enum Command {
     /// Check, compact, rekey, back up or restore what a switch keeps
     #[command(after_help = "Example:\n  ravelin store check --config ravelin.toml")]
     Store(store::Store),
+    /// Say who takes part, what each is cleared for, and on whose word
+    Subject(subject::Command),
     /// Show who is believed; look for the path from a certificate to a trust anchor
     Trust(trust::Trust),
 }
@@ -183,6 +186,7 @@ pub fn run() -> ExitCode {
             },
         )),
         Command::Store(store) => store::run(store),
+        Command::Subject(subject) => subject::run(subject),
         Command::Trust(trust) => trust::run(trust),
     };
     answer::exit(outcome)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::listeners::Listener;
+use super::party::{MailDomains, Sources, Subject};
 use super::revocation::RevocationData;
 use super::{
     DomainCertificate, HarvestRule, KeyTransport, LinkProtocol, Operation, Recipients, SignedBy,
@@ -17,7 +18,7 @@ use crate::crypto::algorithm::{ContentCipher, RsaPadding};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::directory::{Directory, Harvested, Members};
 use crate::crypto::keys::Identity;
-use crate::crypto::trust::TrustStore;
+use crate::crypto::trust::{AttributeRules, TrustStore};
 use crate::label::marked::Markings;
 use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Policy};
 use crate::message::Precedence;
@@ -79,6 +80,10 @@ pub struct Config {
     pub sio_label: SioLabelRule,
     /// Mailboxes and roles.
     pub subjects: BTreeMap<Address, Subject>,
+    /// Whole domains, by name.
+    pub(super) mail_domains: MailDomains,
+    /// Whose attribute certificates count.
+    pub(super) attribute_rules: AttributeRules,
     /// Where certificates and clearances come from that the configuration does not name.
     pub directory: Arc<dyn Directory>,
     /// For all that the directory is asked for one message.
@@ -207,21 +212,6 @@ pub struct Keys {
     pub tls: Identity,
 }
 
-/// A mailbox or role.
-#[derive(Clone)]
-pub struct Subject {
-    /// Its address.
-    pub address: Address,
-    /// What it may read.
-    pub clearance: Clearance,
-    /// What it may do beside sending.
-    pub roles: Vec<String>,
-    /// The most urgent precedence that it may ask for.
-    pub highest_precedence: Precedence,
-    /// The certificate to encrypt for.
-    pub certificate: Option<Certificate>,
-}
-
 /// The way to a next hop, and what may go and come there.
 pub struct Link {
     /// Its name.
@@ -242,6 +232,8 @@ pub struct Link {
     pub trust: Arc<TrustStore>,
     /// What may pass, either way, under the domain's own policy.
     pub clearance: Clearance,
+    /// What else may say so.
+    pub sources: Sources,
     /// What a label must name before it may leave here.
     pub must_carry: Categories,
     /// The far side's policy, when it is not ours.
@@ -252,6 +244,16 @@ pub struct Link {
     pub seal: SealProfile,
     /// What a message that arrives over it must bring.
     pub arrival: Arrival,
+}
+
+impl Link {
+    /// The certificate of the far domain, if messages are sealed for it.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        match &self.seal {
+            SealProfile::TripleWrap { certificate, .. } => Some(certificate),
+            SealProfile::AsReceived | SealProfile::Enveloped { .. } => None,
+        }
+    }
 }
 
 /// How messages are sealed for a link, with what that takes.

@@ -12,12 +12,14 @@ mod keys;
 mod listeners;
 mod meant;
 mod operation;
+mod party;
 mod policies;
 mod resolve;
 mod review;
 mod revocation;
 mod signature;
 mod store;
+mod subjects;
 mod trust_list;
 mod units;
 mod written;
@@ -33,9 +35,10 @@ pub use in_force::InForce;
 pub use listeners::{ListenRole, ListenTls, Listener};
 pub use meant::{
     Arrival, Config, Keys, Link, ListProvenance, Provenance, ReleaseOwed, ReleaseRule, Scope,
-    SealProfile, SignerRule, Subject,
+    SealProfile, SignerRule,
 };
 pub use operation::{Checkpoints, Forward, HeadRoomRules, Operation, Span};
+pub use party::{ClearanceSource, Combination, MailDomain, Sources, Subject, SubjectKind};
 
 pub use revocation::RevocationData;
 pub(crate) use trust_list::read as read_trust_list;

@@ -5,15 +5,15 @@
 //! Refuses: a policy that nobody signed who is pinned; a signature that is named and does not verify.
 //! A policy's cases carry no signature: they can keep a policy out of force and grant nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toml::Spanned;
 
 use super::ConfigError;
-use super::meant::{Link, ListProvenance, Provenance, Subject};
+use super::meant::{Link, ListProvenance, Provenance};
 use super::resolve::Place;
 use super::signature::Signed;
+use super::subjects::Parties;
 use super::written::{self, CaseRule, Written};
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::Digest;
@@ -22,7 +22,6 @@ use crate::crypto::provider;
 use crate::crypto::trust::TrustStore;
 use crate::label::Policies;
 use crate::label::update::{self, CaseFile, Cases, Demands, Source, UpdateError};
-use crate::message::address::Address;
 
 /// The key that pins the signers of policies.
 const SIGNERS: &str = "policies.signers";
@@ -160,7 +159,7 @@ pub(super) fn number(
     policies: &[Provenance],
     directory: &str,
     list: Option<&ListProvenance>,
-    subjects: &BTreeMap<Address, Subject>,
+    parties: &Parties,
     links: &[Arc<Link>],
 ) -> String {
     let mut rules = format!("{directory}\n");
@@ -173,13 +172,17 @@ pub(super) fn number(
             list.digest, list.signed_by
         ));
     }
-    for subject in subjects.values() {
-        rules.push_str(&format!("{} {:?}\n", subject.address, subject.clearance));
-    }
+    rules.push_str(&parties.number());
     for link in links {
         rules.push_str(&format!(
-            "{} {:?} {:?} {:?} {:?} {:?}\n",
-            link.name, link.domains, link.clearance, link.must_carry, link.policy, link.recipients
+            "{} {:?} {:?} {:?} {:?} {:?} {:?}\n",
+            link.name,
+            link.domains,
+            link.clearance,
+            link.sources,
+            link.must_carry,
+            link.policy,
+            link.recipients
         ));
     }
     let mut number: Vec<String> = policies

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::meant::{Arrival, Config, Link, ReleaseOwed, SealProfile, Subject};
+use super::meant::{Arrival, Config, Link, ReleaseOwed, SealProfile};
+use super::party::Sources;
 use super::revocation::fetching;
 use super::written::{self, Written};
 use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
@@ -90,21 +91,7 @@ pub(super) fn resolve(
     for store in std::iter::once(&trust).chain(stores) {
         revocation.add_files(store);
     }
-    let mut subjects = BTreeMap::new();
-    for subject in &written.subject {
-        let resolved = at.subject(subject, &policies)?;
-        if subjects
-            .insert(resolved.address.clone(), resolved)
-            .is_some()
-        {
-            return Err(at.error(
-                subject.address.span(),
-                "subject.address",
-                "this address stands twice",
-                "one [[subject]] for each address",
-            ));
-        }
-    }
+    let parties = at.parties(&written, &policies)?;
     let directory = at.directory(&written.directory)?;
     let mut tls_anchors = at.certificates("trust.anchors", &written.trust.anchors)?;
     for link in &written.link {
@@ -130,7 +117,7 @@ pub(super) fn resolve(
             &provenance,
             &directory.digest,
             trust_list.as_ref(),
-            &subjects,
+            &parties,
             &links,
         ),
         name: written.switch.name.clone(),
@@ -170,7 +157,9 @@ pub(super) fn resolve(
         policies: Arc::clone(&policies),
         provenance,
         sio_label: written.policies.sio_label,
-        subjects,
+        subjects: parties.subjects,
+        mail_domains: parties.domains,
+        attribute_rules: parties.rules,
         directory: directory.directory,
         members: directory.members,
         directory_time: directory.time,
@@ -259,7 +248,7 @@ impl Place<'_> {
             .map_err(|error| self.error(text.span(), key, error, "write it as name@domain"))
     }
 
-    fn certificates(
+    pub(super) fn certificates(
         &self,
         key: &str,
         paths: &[Spanned<PathBuf>],
@@ -282,7 +271,11 @@ impl Place<'_> {
         Ok(all)
     }
 
-    fn certificate(&self, key: &str, path: &Spanned<PathBuf>) -> Result<Certificate, ConfigError> {
+    pub(super) fn certificate(
+        &self,
+        key: &str,
+        path: &Spanned<PathBuf>,
+    ) -> Result<Certificate, ConfigError> {
         let mut found = self.certificates(key, std::slice::from_ref(path))?;
         Ok(found.swap_remove(0))
     }
@@ -322,7 +315,7 @@ impl Place<'_> {
         })
     }
 
-    fn clearance(
+    pub(super) fn clearance(
         &self,
         key: &str,
         written: &Spanned<written::Clearance>,
@@ -338,24 +331,6 @@ impl Place<'_> {
                 error,
                 "use the names that stand in the policy",
             )
-        })
-    }
-
-    fn subject(
-        &self,
-        subject: &written::Subject,
-        policies: &Policies,
-    ) -> Result<Subject, ConfigError> {
-        Ok(Subject {
-            address: self.address("subject.address", &subject.address)?,
-            clearance: self.clearance("subject.clearance", &subject.clearance, policies)?,
-            roles: subject.roles.clone(),
-            highest_precedence: subject.highest_precedence.unwrap_or(Precedence::Override),
-            certificate: subject
-                .certificate
-                .as_ref()
-                .map(|path| self.certificate("subject.certificate", path))
-                .transpose()?,
         })
     }
 
@@ -437,6 +412,12 @@ impl Place<'_> {
             peer: link.peer.as_ref().map(|peer| peer.get_ref().clone()),
             trust,
             clearance,
+            sources: self.sources(
+                &format!("link.{}", link.name.get_ref()),
+                link.clearance_from.as_ref(),
+                link.combination,
+                &Sources::default(),
+            )?,
             must_carry: must_carry.categories,
             policy: far,
             recipients: link.recipients,

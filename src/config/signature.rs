@@ -150,8 +150,9 @@ impl Place<'_> {
             "role" => {
                 let mut holders = Vec::new();
                 for subject in &written.subject {
-                    if subject.roles.iter().any(|role| role == value) {
-                        holders.push(self.address("subject.address", &subject.address)?);
+                    let has_role = subject.roles.iter().any(|role| role == value);
+                    if let Some(address) = subject.address.as_ref().filter(|_| has_role) {
+                        holders.push(self.address("subject.address", address)?);
                     }
                 }
                 if holders.is_empty() {

@@ -14,12 +14,17 @@ use toml::Spanned;
 use super::directory::Directory;
 use super::listeners::Listen;
 use super::operation::{AuditSection, HeadRoomSection, MetricsSection};
+use super::party::{ClearanceSource, Combination};
 use super::revocation::Fetched;
 use super::units::{ByteSize, Life, Stale, SuiteName};
 use crate::crypto::algorithm::RsaPadding;
 use crate::message::Precedence;
 use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
+
+mod party;
+
+pub(super) use party::{Subject, Subjects};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -37,6 +42,8 @@ pub(super) struct Written {
     pub policy: Vec<Policy>,
     #[serde(default)]
     pub directory: Directory,
+    #[serde(default)]
+    pub subjects: Subjects,
     #[serde(default)]
     pub subject: Vec<Subject>,
     pub link: Vec<Link>,
@@ -295,21 +302,6 @@ pub(super) struct Label {
     pub categories: Vec<(String, String)>,
 }
 
-/// `[[subject]]`: a mailbox or role, its clearance and its certificate.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Subject {
-    pub address: Spanned<String>,
-    pub clearance: Spanned<Clearance>,
-    /// What the subject may do beside sending, such as `releasing-officer`.
-    #[serde(default)]
-    pub roles: Vec<String>,
-    /// The certificate to encrypt for.
-    pub certificate: Option<Spanned<PathBuf>>,
-    /// The most urgent precedence that the subject may ask for; without it, any.
-    pub highest_precedence: Option<Precedence>,
-}
-
 /// `[[link]]`: the way to a next hop, and what may go and come there.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -344,6 +336,9 @@ pub(super) struct Link {
     pub suite: Option<SuiteName>,
     /// What may pass the link, either way, in the words of the domain's own policy.
     pub clearance: Spanned<Clearance>,
+    /// What else limits it, as in `[subjects]`; without it, the configuration alone.
+    pub clearance_from: Option<Spanned<Vec<ClearanceSource>>>,
+    pub combination: Option<Combination>,
     /// Tag set and category that a label must name before it may leave here.
     pub must_carry: Option<Spanned<Vec<(String, String)>>>,
     /// The label policy of the far side, when it is not ours.

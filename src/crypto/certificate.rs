@@ -32,6 +32,9 @@ pub use x509_cert::ext::pkix::KeyUsage;
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 /// commonName (RFC 4519 §2.3).
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+/// domainComponent (RFC 4519 §2.4).
+const DOMAIN_COMPONENT: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("0.9.2342.19200300.100.1.25");
 /// emailAddress in a distinguished name (RFC 2985 §5.2.1).
 const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
 
@@ -357,7 +360,13 @@ impl Certificate {
                 GeneralName::Rfc822Name(mailbox) => found.push(mailbox.as_str().to_owned()),
                 // RFC 9598 §3
                 GeneralName::OtherName(other) if other.type_id == SMTP_UTF8_MAILBOX => {
-                    if let Ok(mailbox) = other.value.decode_as::<Utf8StringRef<'_>>() {
+                    // It is there for local parts beyond ASCII, and is never another spelling of an
+                    // rfc822Name; what begins with a byte order mark is not one.
+                    if let Ok(mailbox) = other.value.decode_as::<Utf8StringRef<'_>>()
+                        && let Some((local, _)) = mailbox.as_str().rsplit_once('@')
+                        && !local.is_ascii()
+                        && !local.starts_with('\u{feff}')
+                    {
                         found.push(mailbox.as_str().to_owned());
                     }
                 }
@@ -389,6 +398,14 @@ impl Certificate {
     /// commonName attributes of the subject.
     pub fn common_names(&self) -> Vec<String> {
         self.subject_texts(&COMMON_NAME)
+    }
+
+    /// The domain that the subject's domain components spell (RFC 2247), if there are any.
+    pub fn domain_components(&self) -> Option<String> {
+        let mut labels = self.subject_texts(&DOMAIN_COMPONENT);
+        // The most significant stands first in the name, and last in the domain.
+        labels.reverse();
+        (!labels.is_empty()).then(|| labels.join("."))
     }
 
     /// dNSName entries.

@@ -55,5 +55,4 @@ pub fn again(config: &Config, at: Timestamp, row: &EntryRow) -> Result<(), Stop>
         &row.next_hop,
         &recipients,
     )
-    .map_err(Stop::from)
 }

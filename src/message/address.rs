@@ -1,10 +1,12 @@
 //! Mailboxes on the wire: `local@domain`, as RFC 5321 §4.1.2 writes them.
 //!
 //! Promises: an `Address` holds no control character, no CR or LF, no space outside quotes; two
-//! addresses are equal when a mail system would take them for the same mailbox (ASCII case and
-//! needless quotes do not count); it is shown as it was written.
+//! addresses are equal when a mail system would take them for the same mailbox (ASCII case, needless
+//! quotes and the spelling of internationalized domains do not count; a local part beyond ASCII is
+//! compared octet for octet); it is shown as it was written.
 //! Refuses: source routes, empty labels, unknown address literals, over-long parts.
-//! Standards: RFC 5321 §4.1.2, §4.1.3, §4.5.3.1; RFC 6531 §3.3 (UTF-8 local parts and domains).
+//! Standards: RFC 5321 §4.1.2, §4.1.3, §4.5.3.1; RFC 6531 §3.3 (UTF-8 local parts and domains); RFC
+//! 8550 §3, 9598 §5 (when two are one).
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,6 +16,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::domain;
 pub use super::mailbox::{Mailbox, MailboxError};
 
 /// A mailbox.
@@ -80,9 +83,13 @@ impl Address {
             return Err(failed(AddressProblem::TooLong, domain_position));
         }
         check_domain(domain).map_err(|kind| failed(kind, domain_position))?;
-        let mut key = without_needless_quotes(local).to_ascii_lowercase();
+        // RFC 9598 §5: a local part beyond ASCII is compared octet for octet
+        let mut key = without_needless_quotes(local);
+        if key.is_ascii() {
+            key.make_ascii_lowercase();
+        }
         key.push('@');
-        key.push_str(&domain.to_ascii_lowercase());
+        key.push_str(&domain::comparable(domain));
         Ok(Self {
             local: local.to_owned(),
             domain: domain.to_owned(),
@@ -110,6 +117,11 @@ impl Address {
     /// The part after the `@`, as written.
     pub fn domain(&self) -> &str {
         &self.domain
+    }
+
+    /// The domain in the form that equality looks at.
+    pub fn comparable_domain(&self) -> &str {
+        self.key.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
     /// Whether every octet is ASCII; if not, a hop needs SMTPUTF8 to carry it.
@@ -415,6 +427,30 @@ mod tests {
         assert_eq!(address("\"a\\lice\"@x"), address("alice@x"));
         assert_ne!(address("\"a lice\"@x"), address("alice@x"));
         assert_ne!(address("alice@y"), address("alice@x"));
+    }
+
+    #[test]
+    fn an_internationalized_domain_has_two_spellings_and_a_local_part_beyond_ascii_one() {
+        let address = |text| Address::parse(text).unwrap();
+        assert_eq!(
+            address("anna@xn--bcher-kva.example"),
+            address("Anna@bücher.Example")
+        );
+        assert_ne!(
+            address("anna@bücher.example"),
+            address("anna@bucher.example")
+        );
+        // Cyrillic a in the local part, and a decomposed umlaut: other octets, other mailboxes.
+        assert_ne!(address("\u{430}nna@x"), address("anna@x"));
+        assert_ne!(address("j\u{f6}rg@x"), address("jo\u{308}rg@x"));
+        assert_ne!(address("Jörg@x"), address("jörg@x"));
+        assert_eq!(address("\"jörg\"@x"), address("jörg@x"));
+        assert_eq!(
+            address("jörg@xn--bcher-kva.example"),
+            address("jörg@BüCHER.Example")
+        );
+        assert!(Address::parse("anna@x.example.").is_err());
+        assert_eq!(address("\"a@b\"@X").comparable_domain(), "x");
     }
 
     #[test]

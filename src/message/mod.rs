@@ -14,6 +14,7 @@
 pub mod address;
 pub mod binary;
 pub mod content_type;
+pub mod domain;
 pub mod encoded_word;
 pub mod envelope;
 pub mod header;

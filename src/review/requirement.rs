@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{self, Cleared, Origin, same_person};
+use crate::check::{self, Cleared, Origin, clearance, same_person};
 use crate::clock::Timestamp;
 use crate::config::{Config, Scope};
 use crate::decision::{Fault, Ground, Reason, Refusal, Stop};
@@ -179,8 +179,15 @@ fn count(
         )
         .into());
     }
-    let grounds = check::authorize(config.policy(), cleared.label(), &subject.clearance, at)
+    let came_along = cleared.opened().facts().drafted();
+    let came_along = came_along.map_or(&[][..], |(_, signed)| &signed.certificates);
+    let effective = clearance::of_signer(config, subject, officer, came_along, at);
+    let held = effective.decided(&who, &config.policies)?;
+    let grounds = check::authorize(config.policy(), cleared.label(), held, at)
         .map_err(|grounds| Refusal::on_grounds(Reason::ReleaseNotAuthorised, grounds))?;
+    standing
+        .grounds
+        .push(effective.ground(&who, &config.policies));
     fresh(drafter, officer, at, &who)?;
     standing.grounds.extend(grounds);
     for need in &mut standing.needs {

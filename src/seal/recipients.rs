@@ -1,6 +1,7 @@
 //! Whom an envelope is for: the certificate of each recipient, and where it comes from.
 //!
-//! Duty: the recipient's own certificate, from the configuration or the directory; where the link
+//! Duty: the recipient's own certificate, from the configuration or the directory; for a role without
+//! one, those of all its holders; where the link
 //! allows it and none is on record, the certificate of the recipient's domain.
 //! Promises: every certificate is good for encryption under the link's anchors, with revocation, at
 //! this moment; one from the directory bears the recipient's address; a domain's certificate bears the name of
@@ -36,9 +37,11 @@ pub(super) fn certificates(
     };
     let mut found: Vec<Certificate> = Vec::new();
     for recipient in &route.recipients {
-        let certificate = search.certificate(recipient, domain, grounds)?;
-        if found.iter().all(|other| other.der() != certificate.der()) {
-            found.push(certificate);
+        for whom in search.readers(recipient)? {
+            let certificate = search.certificate(whom, domain, grounds)?;
+            if found.iter().all(|other| other.der() != certificate.der()) {
+                found.push(certificate);
+            }
         }
     }
     Ok(found)
@@ -50,7 +53,25 @@ struct Search<'a> {
     link: &'a Link,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    /// Whose certificates an envelope for a recipient is for: the recipient's own, or, for a role
+    /// without one, those of everybody who holds it.
+    fn readers(&self, recipient: &'a Address) -> Result<Vec<&'a Address>, Stop> {
+        let subject = self.config.subjects.get(recipient);
+        let role = subject.filter(|one| one.certificate.is_none() && !one.holders.is_empty());
+        let Some(role) = role else {
+            return Ok(vec![recipient]);
+        };
+        let has_own = matches!(
+            self.find(&Name::mailbox(recipient))?,
+            Found::Known(record) if record.has_encryption_certificate()
+        );
+        Ok(match has_own {
+            true => vec![recipient],
+            false => role.holders.iter().collect(),
+        })
+    }
+
     fn certificate(
         &self,
         recipient: &Address,

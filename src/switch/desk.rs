@@ -325,10 +325,15 @@ impl Switch {
             .needs
             .iter()
             .any(|need| subject.roles.contains(&need.role));
+        // What is not known now is not seen now.
+        let Some(held) = check::clearance::of_subject(&config, subject, self.now()).clearance
+        else {
+            return false;
+        };
         let mut labels = std::iter::once(&draft.label).chain(&draft.attached);
         let cleared = labels.all(|der| {
             label::ess::decode(der).is_ok_and(|label| {
-                check::authorize(config.policy(), &label, &subject.clearance, self.now()).is_ok()
+                check::authorize(config.policy(), &label, &held, self.now()).is_ok()
             })
         });
         asked && cleared
