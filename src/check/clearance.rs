@@ -52,22 +52,26 @@ pub struct Statement {
 #[derive(Clone, Debug)]
 pub enum Said {
     /// This is granted.
-    Granted {
-        /// What stands there.
-        stated: Clearance,
-        /// What the authorities above leave of it; none of them, all of it.
-        left: Option<Clearance>,
-        /// The authorities that took something away.
-        limited_by: Vec<String>,
-        /// Category types that are not known; they grant nothing.
-        ignored: usize,
-    },
+    Granted(Box<Granted>),
     /// There is nothing.
     Nothing,
     /// It is there and cannot be believed, for this reason.
     Refused(String),
     /// Whether it can be believed cannot be told now: our fault.
     Unknown(String),
+}
+
+/// A clearance that a source grants.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// What stands there.
+    pub stated: Clearance,
+    /// What the authorities above leave of it; without authorities, all of it.
+    pub left: Option<Clearance>,
+    /// The authorities that took something away.
+    pub limited_by: Vec<String>,
+    /// Category types that are not known; they grant nothing.
+    pub ignored: usize,
 }
 
 /// The clearance of a mailbox or role.
@@ -153,13 +157,11 @@ impl Statement {
     /// What was said, in one clause.
     pub fn words(&self) -> String {
         match &self.said {
-            Said::Granted { limited_by, .. } if limited_by.is_empty() => {
-                format!("from {}", self.by)
-            }
-            Said::Granted { limited_by, .. } => format!(
+            Said::Granted(granted) if granted.limited_by.is_empty() => format!("from {}", self.by),
+            Said::Granted(granted) => format!(
                 "from {}, limited by authority clearance constraints of {}",
                 self.by,
-                limited_by.join(" and ")
+                granted.limited_by.join(" and ")
             ),
             Said::Nothing => format!("not from {}, which says nothing", self.by),
             Said::Refused(why) => format!("not from {}, which cannot be believed: {why}", self.by),
@@ -332,7 +334,7 @@ fn common(statements: &[Statement]) -> Option<Clearance> {
     for statement in statements {
         let left = match &statement.said {
             Said::Nothing => continue,
-            Said::Granted { left, .. } => left.as_ref()?,
+            Said::Granted(granted) => granted.left.as_ref()?,
             Said::Refused(_) | Said::Unknown(_) => return None,
         };
         together = Some(match together {
@@ -395,12 +397,12 @@ fn configured(party: &Party<'_>) -> Statement {
 }
 
 fn as_stated(clearance: Clearance, ignored: usize) -> Said {
-    Said::Granted {
+    Said::Granted(Box::new(Granted {
         left: Some(clearance.clone()),
         stated: clearance,
         limited_by: Vec::new(),
         ignored,
-    }
+    }))
 }
 
 /// The party's own certificates, and those on record that bear its address.
@@ -457,12 +459,12 @@ fn of_certificates(party: &Party<'_>, record: &Found, at: Timestamp) -> Vec<Stat
 
 fn within(permitted: &Permitted, stated: Clearance, ignored: usize) -> Said {
     let Limited { clearance, by } = permitted.effective(&stated);
-    Said::Granted {
+    Said::Granted(Box::new(Granted {
         stated,
         left: clearance,
         limited_by: by,
         ignored,
-    }
+    }))
 }
 
 fn named(certificate: &Certificate) -> String {

@@ -274,17 +274,13 @@ fn source(policies: &Policies, statement: &Statement) -> SourceLine {
         text: statement.words(),
     };
     match &statement.said {
-        Said::Granted {
-            stated,
-            left,
-            limited_by,
-            ignored,
-        } => {
+        Said::Granted(granted) => {
             line.said = "granted";
-            line.stated = Some(clearance::words(policies, stated));
-            line.left = left.as_ref().map(|left| clearance::words(policies, left));
-            line.limited_by.clone_from(limited_by);
-            line.ignored = *ignored;
+            line.stated = Some(clearance::words(policies, &granted.stated));
+            let left = granted.left.as_ref();
+            line.left = left.map(|left| clearance::words(policies, left));
+            line.limited_by.clone_from(&granted.limited_by);
+            line.ignored = granted.ignored;
         }
         Said::Nothing => {}
         Said::Refused(_) => line.said = "refused",
