@@ -444,3 +444,66 @@ async fn a_rule_accepts_whom_it_names_and_without_the_word_nothing_is_harvested(
         alder.world.end().await;
     }
 }
+
+#[tokio::test]
+async fn what_is_wrong_in_the_section_is_told_with_line_and_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::found(dir.path(), Clock::system(), "").await.unwrap();
+    let file = world.alder_config.file.clone();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let secret = |name: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = dir.path().join("config").join(name);
+        std::fs::write(&path, "open sesame\n").unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    secret("open", 0o644);
+    secret("closed", 0o600);
+    let server = "[[directory.ldap]]\nbase = \"o=Lab\"\nanchors = [\"../pki/alder/ca.pem\"]\n";
+    let good =
+        format!("{server}server = \"[::1]:389\"\nbind = \"cn=x\"\npassword-file = \"closed\"\n");
+    let load = |section: &str| {
+        std::fs::write(&file, format!("{text}\n{section}")).unwrap();
+        config::load(&file)
+    };
+    assert!(load(&good).is_ok());
+    for (section, why) in [
+        (
+            format!("{server}server = \"dir.example\"\n"),
+            "a port is missing",
+        ),
+        (
+            format!("{server}server = \"dir.example:ldap\"\n"),
+            "this is no port",
+        ),
+        (good.replace("closed", "open"), "others may read"),
+        (
+            good.replace("password-file = \"closed\"\n", ""),
+            "a password is missing",
+        ),
+        (
+            good.replace("../pki/alder/ca.pem", "nothing.pem"),
+            "cannot be read",
+        ),
+        (
+            good.replace("[\"../pki/alder/ca.pem\"]", "[]"),
+            "anchors are missing",
+        ),
+        (format!("{good}tls = \"never\"\n"), "unknown variant"),
+        (format!("{good}time-limit = \"0s\"\n"), "more than nothing"),
+        (format!("{good}filter = \"(cn=*)\"\n"), "unknown field"),
+        (
+            "[directory]\nharvest-accept = [\"@x.example\"]\n".into(),
+            "nothing is harvested",
+        ),
+        (
+            "[directory]\nharvest = \"candidates\"\nharvest-accept = [\"x\"]\n".into(),
+            "not a mailbox",
+        ),
+    ] {
+        let error = load(&section).err().unwrap_or_else(|| panic!("{section}"));
+        assert!(error.text.contains(why), "{error}, not {why}");
+        assert!(error.key.starts_with("directory"), "{error}");
+        assert!(error.line.is_some() && !error.remedy.is_empty(), "{error}");
+    }
+}
