@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use crate::config::Config;
+use crate::config::{Config, SealProfile};
 use crate::crypto::directory::Name;
 use crate::decision::Fault;
 use crate::message::address::{Address, ReversePath};
@@ -24,7 +24,9 @@ impl Ahead {
     pub fn of(config: &Config, from: &ReversePath, recipients: &[Address]) -> Self {
         let is_open = |recipient: &&Address| {
             let subject = config.subjects.get(recipient);
-            subject.is_none_or(|one| one.certificate.is_none() || one.sources.is_asked())
+            subject.is_some_and(|one| one.sources.is_asked())
+                || (subject.is_none_or(|one| one.certificate.is_none())
+                    && is_enveloped(config, recipient))
         };
         // Whose clearance the directory may state.
         let sender = from.address().filter(|sender| {
@@ -83,4 +85,13 @@ impl Ahead {
         }
         Ok(())
     }
+}
+
+/// Whether the link that leads there encrypts for each recipient.
+fn is_enveloped(config: &Config, recipient: &Address) -> bool {
+    let domain = recipient.domain().to_ascii_lowercase();
+    let mut links = config.links.iter();
+    links
+        .find(|link| link.domains.contains(&domain))
+        .is_some_and(|link| matches!(link.seal, SealProfile::Enveloped { .. }))
 }
