@@ -142,6 +142,8 @@ impl<'a> Search<'a> {
             .intermediates
             .iter()
             .chain(self.extra.iter().take(MOST_EXTRA));
+        // A message often brings what the store has too: one path is looked at once.
+        let mut looked_at: Vec<&Certificate> = Vec::new();
         for issuer in candidates {
             // The same name with the same key twice is a loop (RFC 4158 §2.4.2).
             let looped = path.iter().any(|passed| {
@@ -155,10 +157,12 @@ impl<'a> Search<'a> {
             if looped
                 || is_anchor
                 || !may_have_issued(issuer, &top)
+                || looked_at.contains(&issuer)
                 || !self.signed(&top, issuer.spki_der())
             {
                 continue;
             }
+            looked_at.push(issuer);
             path.push(issuer.clone());
             let found = self.extend(path);
             path.pop();

@@ -528,6 +528,21 @@ fn short_rsa_keys_are_weak_and_long_ones_pass() {
 }
 
 #[test]
+fn a_path_that_is_known_twice_is_looked_at_once() {
+    let root = Authority::new("Root", now()).unwrap();
+    let middle = root.subordinate("Middle", None, now()).unwrap();
+    let end = signer(&middle);
+    let known = middle.certificate().clone();
+    let lists = vec![list(&root, &[]), list(&middle, &[&end])];
+    let anchors = vec![root.certificate().clone()];
+    let store = TrustStore::new(anchors, vec![known.clone()], lists);
+    let brought = [known.clone(), known];
+    let (found, tried) = store.examine(&end, &brought, Purpose::Sign, now());
+    assert!(matches!(found, Err(TrustProblem::Revoked { .. })));
+    assert_eq!(tried.len(), 1);
+}
+
+#[test]
 fn cross_certificates_in_a_circle_end() {
     // Eight authorities that all certified each other, and none of them is the anchor.
     let root = Authority::new("Root", now()).unwrap();
