@@ -146,6 +146,9 @@ reasons! {
     /// MMHS header fields that break RFC 6477 or RFC 7912.
     MilitaryFieldMalformed "message.military-field-malformed" 550 5 6 0
         "a military header field is malformed";
+    /// An operator's MINIMIZE refuses it (RFC 6710: X.7.15, the priority level is too low).
+    MinimizeInForce "minimize.in-force" 550 5 7 15
+        "minimize is in force and the message is not urgent enough for one of its recipients";
     /// The sender in From or Sender is not the one who signed.
     OriginatorMismatch "originator.mismatch" 550 5 7 1
         "the originator is not the one who signed the message";

@@ -8,6 +8,7 @@
 //! `desk` is the other way into the line: a releasing officer signs a held draft, and the draft goes
 //! down the same steps again.
 
+mod alarms;
 mod checkpoints;
 mod desk;
 mod events;
@@ -15,6 +16,7 @@ mod expiry;
 mod harvest;
 mod head_room;
 mod judging;
+mod minimize;
 mod outbox;
 mod operator;
 mod permits;
@@ -30,6 +32,7 @@ pub use checkpoints::Contradicted;
 pub use desk::{DeskError, DraftView};
 pub use harvest::{CertificateAct, CertificateError};
 pub use head_room::{HeadRoom, Readings};
+pub use minimize::{MinimizeOrder, MinimizeRefused};
 pub use operator::{NotDone, QueueAct, QueueDone, QueueError};
 pub use policies::RolledBack;
 pub use reload::ReloadError;
@@ -59,6 +62,7 @@ pub struct Switch {
     store: Store,
     queue: Queue,
     permits: Permits,
+    told: alarms::Told,
     /// One act on drafts at a time: two officers who sign at once are two acts.
     desk: tokio::sync::Mutex<()>,
     /// One reload at a time.
@@ -88,15 +92,15 @@ impl Line for Switch {
     }
 
     async fn receive(&self, received: Received) -> Answer {
-        let urgency = permits::urgency(&received);
+        // One snapshot for the whole message: it is judged under one configuration.
+        let config = self.config.snapshot();
+        let urgency = permits::urgency(&config, &received);
         if !self.head_room().takes(urgency) {
             self.count_shed(urgency);
             return Answer::NoRoom;
         }
         let id = received.id();
         let actor = events::actor(received.peer());
-        // One snapshot for the whole message: it is judged under one configuration.
-        let config = self.config.snapshot();
         let Judgement { verdict, basis } = self.judge_aside(&config, received).await;
         let change = match &verdict {
             Ok(judged) => self.keep(&config, judged, &basis, &actor),
@@ -142,6 +146,7 @@ impl Switch {
             store,
             queue,
             permits: Permits::for_this_machine(),
+            told: alarms::Told::default(),
             desk: tokio::sync::Mutex::new(()),
             reloading: tokio::sync::Mutex::new(()),
             head_room: RwLock::default(),

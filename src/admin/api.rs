@@ -121,7 +121,13 @@ pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
         .route("/v1/drafts/{id}/return", post(send_back))
         .route("/v1/directory", get(super::directory::list))
         .route("/v1/directory/{act}", post(super::directory::work))
+        .route(
+            "/v1/minimize",
+            get(super::minimize::list).post(super::minimize::impose),
+        )
+        .route("/v1/minimize/{number}/lift", post(super::minimize::lift))
         .route("/v1/queue", get(super::queue::list))
+        .route("/v1/queue/entries", get(super::queue::entries))
         .route("/v1/queue/{act}", post(super::queue::work))
         .route("/v1/reload", post(super::reload::reload))
         .route("/v1/store/backup", post(super::store::backup))

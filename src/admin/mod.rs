@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod directory;
+pub mod minimize;
 pub mod queue;
 pub mod reload;
 pub mod store;

@@ -138,6 +138,12 @@ pub enum Act {
     Held,
     /// Revocation lists were read again, because their files changed.
     ListsRead,
+    /// An operator imposed MINIMIZE.
+    MinimizeImposed,
+    /// An operator lifted MINIMIZE, or its time was over.
+    MinimizeLifted,
+    /// An entry is still here after the time in which it should have been delivered.
+    Overdue,
     /// An operator holds an entry back.
     Paused,
     /// An operator gave an entry another next hop.
@@ -208,6 +214,9 @@ impl Act {
             Self::Harvested => "harvested",
             Self::Held => "held",
             Self::ListsRead => "lists-read",
+            Self::MinimizeImposed => "minimize-imposed",
+            Self::MinimizeLifted => "minimize-lifted",
+            Self::Overdue => "overdue",
             Self::Paused => "paused",
             Self::Redirected => "redirected",
             Self::Queued => "queued",
@@ -268,6 +277,8 @@ mod tests {
             Act::CertificateAccepted,
             Act::Harvested,
             Act::Forbidden,
+            Act::MinimizeImposed,
+            Act::MinimizeLifted,
         ] {
             let json = serde_json::to_string(&act).unwrap();
             assert_eq!(json, format!("\"{act}\""));

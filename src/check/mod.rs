@@ -4,7 +4,7 @@
 //! cleared for (`clearance`); which label does it carry (`labels`), and does
 //! it say so everywhere (`said`), and for what is attached
 //! (`attached`); may originator, link and every recipient have it (`access`); how urgent is it for
-//! each of them (`urgency`).
+//! each of them (`urgency`), and does an operator's MINIMIZE speak against that (`minimize`).
 //! Promises: [`Cleared`] is made only here; every refusal carries its grounds; what is unknown is
 //! refused; trouble with our own means (stale revocation data) is a fault, never a pass.
 
@@ -15,6 +15,7 @@ mod authors;
 pub mod clearance;
 mod community;
 mod labels;
+pub mod minimize;
 mod origin;
 mod said;
 mod urgency;
@@ -185,6 +186,7 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
             Origin::Link(_) => urgency::From::Relay,
             Origin::Subject(_) => urgency::From::Writer,
         },
+        ceiling: config.highest_precedence(&opened.received().peer().identity),
     };
     let urgency = Urgency::of(&said, &opened.received().envelope().recipients);
     let urgency = allowed(config, &opened, urgency, &mut grounds)?;

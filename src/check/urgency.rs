@@ -6,6 +6,8 @@
 //! whatever number stands in an envelope that nobody signed, and what was signed as ROUTINE is not
 //! made FLASH on the way. Without signed fields the envelope decides, as RFC 6758 has it, and fields
 //! may only lower it for info recipients.
+//! The configuration's ceiling for the peer stands above all of it: nobody is as urgent by writing so
+//! than they may be.
 //! Refuses: nothing; it only puts in order. Unmarked is ROUTINE.
 //! Attacks stopped here: a relay that lowers a FLASH or raises its own traffic by MT-PRIORITY; a
 //! MMHS field that is added outside a signature.
@@ -66,6 +68,8 @@ pub(super) struct Said<'a> {
     pub envelope: Option<i8>,
     /// Who hands the message in.
     pub from: From,
+    /// The most urgent that this one may be.
+    pub ceiling: Precedence,
 }
 
 impl Urgency {
@@ -80,7 +84,10 @@ impl Urgency {
         Self {
             recipients: recipients
                 .iter()
-                .map(|recipient| (recipient.clone(), said.precedence(part(recipient))))
+                .map(|recipient| {
+                    let precedence = said.precedence(part(recipient));
+                    (recipient.clone(), precedence.min(said.ceiling))
+                })
                 .collect(),
         }
     }
@@ -185,6 +192,7 @@ mod tests {
             vouched,
             envelope,
             from,
+            ceiling: Precedence::Override,
         };
         let all = ["a@x.example", "i@x.example", "b@x.example"];
         let all = all.map(|address| Address::parse(address).unwrap());
@@ -217,6 +225,28 @@ mod tests {
             urgency(copy, Vouched::Yes, None, From::Writer),
             [Immediate; 3]
         );
+    }
+
+    // No more urgent than the peer may be, whoever writes it where.
+    #[test]
+    fn nobody_is_more_urgent_than_the_ceiling_allows() {
+        let text = format!("{HEAD}{DUAL}\r\n");
+        let (headers, _) = Headers::parse(text.as_bytes(), Limits::default()).unwrap();
+        let military = Military::read(&headers).unwrap();
+        for vouched in [Vouched::Yes, Vouched::No] {
+            let said = Said {
+                headers: &headers,
+                military: &military,
+                vouched,
+                envelope: Some(6),
+                from: From::Relay,
+                ceiling: Precedence::Priority,
+            };
+            let all = ["a@x.example", "i@x.example"].map(|a| Address::parse(a).unwrap());
+            let urgency = Urgency::of(&said, &all);
+            let found = all.map(|address| urgency.precedence(&address));
+            assert_eq!(found, [Priority, Routine], "{vouched:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,8 @@ use super::answer::{Answer, Trouble, chain};
 use super::print;
 use crate::admin::api::{Approval, Approved, Refused, Return};
 use crate::admin::directory::CertificateOrder;
-use crate::admin::queue::Order;
+use crate::admin::minimize::Lift;
+use crate::admin::queue::{Asked, Entries, Listed, Order};
 use crate::admin::reload::InForce;
 use crate::clock::Clock;
 use crate::crypto::cms::countersign;
@@ -29,8 +30,8 @@ use crate::crypto::trust::TrustStore;
 use crate::message::DraftId;
 use crate::review::Release;
 use crate::store::backup::Copied;
-use crate::store::{CertificateRow, EntryRow};
-use crate::switch::{DraftView, QueueDone};
+use crate::store::{CertificateRow, EntryRow, MinimizeRow};
+use crate::switch::{DraftView, MinimizeOrder, QueueDone};
 use crate::tls;
 
 /// The largest answer: a message of the largest size.
@@ -195,12 +196,74 @@ impl Desk {
             .await
     }
 
-    /// What waits for its next hop; takes the role operator.
+    /// What waits for its next hop, all of it; takes the role operator.
     ///
     /// # Errors
     /// As [`DeskError`] says.
     pub async fn queue(&self) -> Result<Vec<EntryRow>, DeskError> {
-        self.json(Method::GET, "/v1/queue", Bytes::new()).await
+        let (listed, _) = self.entries(&Asked::default(), None).await?;
+        Ok(listed.into_iter().map(|listed| listed.row).collect())
+    }
+
+    /// What waits for its next hop, page by page until there are `enough` or no more, and where the
+    /// next page begins; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn entries(
+        &self,
+        asked: &Asked,
+        enough: Option<usize>,
+    ) -> Result<(Vec<Listed>, Option<String>), DeskError> {
+        let (mut all, mut after) = (Vec::new(), asked.after.clone());
+        loop {
+            let left = enough.map(|enough| enough.saturating_sub(all.len()));
+            let limit = asked.limit.into_iter().chain(left).min();
+            let said = [
+                limit.map(|limit| format!("limit={limit}")),
+                after.map(|after| format!("after={}", escaped(&after))),
+                asked
+                    .next_hop
+                    .as_ref()
+                    .map(|name| format!("next-hop={}", escaped(name))),
+            ];
+            let said: Vec<String> = said.into_iter().flatten().collect();
+            let path = format!("/v1/queue/entries?{}", said.join("&"));
+            let page: Entries = self.json(Method::GET, &path, Bytes::new()).await?;
+            all.extend(page.entries);
+            match page.next {
+                Some(next) if enough.is_none_or(|enough| all.len() < enough) => after = Some(next),
+                next => return Ok((all, next)),
+            }
+        }
+    }
+
+    /// The orders of MINIMIZE; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn minimize(&self) -> Result<Vec<MinimizeRow>, DeskError> {
+        self.json(Method::GET, "/v1/minimize", Bytes::new()).await
+    }
+
+    /// Imposes MINIMIZE; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn impose_minimize(&self, order: &MinimizeOrder) -> Result<MinimizeRow, DeskError> {
+        self.json(Method::POST, "/v1/minimize", body(order)?).await
+    }
+
+    /// Lifts an order of MINIMIZE; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn lift_minimize(&self, number: u64, reason: &str) -> Result<MinimizeRow, DeskError> {
+        let lift = Lift {
+            reason: reason.to_owned(),
+        };
+        let path = format!("/v1/minimize/{number}/lift");
+        self.json(Method::POST, &path, body(&lift)?).await
     }
 
     /// Works on the queue: `act` is hold, resume, retry, redirect or remove; takes the role
@@ -286,6 +349,18 @@ pub(super) fn refused(error: DeskError) -> Result<Answer, Trouble> {
         }
         other => Err(Trouble::Fault(print::clean(&chain(&other)))),
     }
+}
+
+// RFC 3986 §2.1: everything but unreserved characters
+/// A value as it stands in a query.
+fn escaped(text: &str) -> String {
+    let octets = text.bytes().map(|octet| match octet {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(octet).to_string()
+        }
+        _ => format!("%{octet:02X}"),
+    });
+    octets.collect()
 }
 
 fn body(value: &impl Serialize) -> Result<Bytes, DeskError> {

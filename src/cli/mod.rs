@@ -20,6 +20,7 @@ mod label_answers;
 mod label_history;
 mod material;
 mod messages;
+mod minimize;
 mod officer;
 mod onion;
 mod opened;
@@ -100,6 +101,9 @@ enum Command {
     Key(key::Key),
     /// Show, decide, translate, convert and mark security labels
     Label(label::Command),
+    /// Hold or refuse less urgent traffic into an area, for a time
+    #[command(after_help = "Example:\n  ravelin minimize list --desk operator.toml")]
+    Minimize(minimize::Minimize),
     /// Take a message out of its layers
     Open(opened::Open),
     /// Say who may log in with a password
@@ -165,6 +169,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Key(key) => key::run(key),
         Command::Label(label) => label::run(label),
+        Command::Minimize(minimize) => block_on(minimize::run(minimize)),
         Command::Open(open) => opened::run(open),
         Command::Password(password) => password::run(password),
         Command::Pki(pki) => pki::run(pki),

@@ -1,8 +1,8 @@
 //! `ravelin queue`: what waits for its next hop, and an operator's work on it. The list is also had
 //! of a switch that is stopped; everything else is done by one that runs.
 
-use std::cmp::Reverse;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
@@ -11,9 +11,11 @@ use super::desk::refused;
 use super::officer::Settings;
 use super::print::{self, Format};
 use super::stopped;
-use crate::admin::queue::Order;
+use crate::admin::queue::{Asked, Listed, Order};
+use crate::clock::Clock;
 use crate::message::{EntryId, MessageId};
-use crate::store::{EntryRow, EntryState};
+use crate::queue::{self, Limits, NotACursor, Schedule};
+use crate::store::EntryState;
 
 /// The options of `ravelin queue`.
 #[derive(Args, Debug)]
@@ -44,6 +46,28 @@ struct Target {
     format: Format,
 }
 
+/// Which entries are listed, of which switch.
+#[derive(Args, Debug)]
+struct Wanted {
+    /// The configuration of a switch that is stopped
+    #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
+    config: PathBuf,
+    /// The operator's settings, to ask a running switch
+    #[arg(long, value_name = "FILE")]
+    desk: Option<PathBuf>,
+    /// Only those for this link
+    #[arg(long, value_name = "LINK")]
+    next_hop: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    limit: Option<usize>,
+    /// Go on where an earlier list with --limit ended
+    #[arg(long, value_name = "PLACE")]
+    after: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Hold entries back; their life goes on
@@ -55,18 +79,10 @@ enum Act {
     /// List all entries, most urgent first: of a running switch with --desk, of a stopped one without
     #[command(
         after_help = "Examples:\n  ravelin queue list --desk operator.toml\n  \
-        ravelin queue list --config ravelin.toml --format json"
+        ravelin queue list --next-hop birch --limit 100 --desk operator.toml\n  ravelin queue list \
+        --config ravelin.toml --format json"
     )]
-    List {
-        /// The configuration of a switch that is stopped
-        #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
-        config: PathBuf,
-        /// The operator's settings, to ask a running switch
-        #[arg(long, value_name = "FILE")]
-        desk: Option<PathBuf>,
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
+    List(Wanted),
     /// Send entries over another link that asks for the same layers; they are judged again
     #[command(
         after_help = "Example:\n  ravelin queue redirect --entry ID --to birch-reserve \
@@ -102,11 +118,7 @@ enum Act {
 pub(super) async fn run(queue: &Queue) -> Result<Answer, Trouble> {
     match &queue.act {
         Act::Hold(target) => work("hold", target, None).await,
-        Act::List {
-            config,
-            desk,
-            format,
-        } => list(config, desk.as_deref(), *format).await,
+        Act::List(wanted) => list(wanted).await,
         Act::Redirect { target, to } => work("redirect", target, Some(to)).await,
         Act::Remove(target) => work("remove", target, None).await,
         Act::Resume(target) => work("resume", target, None).await,
@@ -153,19 +165,30 @@ async fn work(act: &str, target: &Target, to: Option<&String>) -> Result<Answer,
     })
 }
 
-async fn list(config: &Path, desk: Option<&Path>, format: Format) -> Result<Answer, Trouble> {
-    let rows = match desk {
-        Some(desk) => match Settings::of(desk).officer()?.desk.queue().await {
-            Ok(rows) => rows,
-            Err(error) => return refused(error),
-        },
-        None => {
-            let rows = stopped::store(config)?.entries();
-            let mut rows = rows.map_err(|error| Trouble::Fault(chain(&error)))?;
-            rows.sort_by_key(|row| (Reverse(row.precedence), row.expires, row.arrived, row.id));
-            rows
-        }
+async fn list(wanted: &Wanted) -> Result<Answer, Trouble> {
+    let format = wanted.format;
+    let asked = Asked {
+        limit: None,
+        after: wanted.after.clone(),
+        next_hop: wanted.next_hop.clone(),
     };
+    let (rows, next) = match &wanted.desk {
+        Some(desk) => {
+            let desk = Settings::of(desk).officer()?.desk;
+            match desk.entries(&asked, wanted.limit).await {
+                Ok(found) => found,
+                Err(error) => return refused(error),
+            }
+        }
+        None => of_stopped(wanted)?,
+    };
+    if let Some(next) = next {
+        // Beside the answer, which is for programs too.
+        let _ = writeln!(
+            std::io::stderr(),
+            "ravelin: there may be more: --after {next}"
+        );
+    }
     match format {
         Format::Json => print::json(&rows)?,
         Format::Table => print::out(&print::columns(
@@ -185,21 +208,51 @@ async fn list(config: &Path, desk: Option<&Path>, format: Format) -> Result<Answ
     Ok(Answer::Yes)
 }
 
-fn cells(row: &EntryRow) -> Vec<String> {
+/// The same of a switch that is stopped.
+fn of_stopped(wanted: &Wanted) -> Result<(Vec<Listed>, Option<String>), Trouble> {
+    let fault = |error: crate::store::Fault| Trouble::Fault(chain(&error));
+    let usage = |error: NotACursor| Trouble::Usage(error.to_string());
+    let store = stopped::store(&wanted.config)?;
+    let clock = Clock::system();
+    let queue = queue::Queue::open(store, Schedule::default(), Limits::default(), clock.clone());
+    let queue = queue.map_err(fault)?;
+    let (orders, now) = (queue.minimize(), clock.now());
+    let after = wanted.after.as_deref().map(str::parse).transpose();
+    let (mut all, mut after) = (Vec::new(), after.map_err(usage)?);
+    loop {
+        let left = wanted.limit.map_or(1000, |enough| enough - all.len());
+        let page = queue.page(after, wanted.next_hop.as_deref(), left.min(1000));
+        let page = page.map_err(fault)?;
+        all.extend(page.rows.into_iter().map(|row| Listed {
+            minimize: orders.against(&row, now).into_iter().flatten().next(),
+            row,
+        }));
+        match page.next {
+            Some(next) if wanted.limit.is_none_or(|enough| all.len() < enough) => {
+                after = Some(next);
+            }
+            next => return Ok((all, next.map(|next| next.to_string()))),
+        }
+    }
+}
+
+fn cells(listed: &Listed) -> Vec<String> {
+    let row = &listed.row;
     let recipients: Vec<&str> = row
         .recipients
         .iter()
         .map(|recipient| recipient.address.as_str())
         .collect();
-    let state = match row.state {
-        EntryState::Held => "held",
-        EntryState::Ready => "ready",
+    let state = match (row.state, listed.minimize) {
+        (EntryState::Held, _) => "held".to_owned(),
+        (EntryState::Ready, Some(order)) => format!("minimize {order}"),
+        (EntryState::Ready, None) => "ready".to_owned(),
     };
     vec![
         row.id.to_string(),
         row.precedence.to_string(),
         row.next_hop.clone(),
-        state.to_owned(),
+        state,
         row.attempts.to_string(),
         print::time(row.due),
         print::time(row.expires),

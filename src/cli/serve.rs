@@ -3,6 +3,7 @@
 //! Promises: it stops in order: nothing new is accepted, who is sending may finish, deliveries in hand
 //! end or go back into the queue, the stop is recorded and the audit chain signed.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +18,12 @@ use crate::clock::Clock;
 use crate::config::{Config, InForce};
 use crate::decision::Fault;
 use crate::deliver::{self, Drain, Drained};
+use crate::message::Precedence;
 use crate::queue::{self, Limits, Pace, Queue, Schedule};
 use crate::store::{Change, Store};
 use crate::switch::{Readings, Switch};
 
-/// How often drafts are looked at whose time is over.
+/// How often drafts and orders are looked at whose time is over.
 const DRAFTS: Duration = Duration::from_secs(30);
 /// How often the machine is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -186,6 +188,9 @@ async fn expire_drafts(switch: Arc<Switch>) {
         if let Err(error) = switch.expire_drafts().await {
             tracing::error!(?error, "drafts could not be looked through");
         }
+        if let Err(fault) = switch.end_minimize().await {
+            tracing::error!(fault = %fault.chain(), "orders that are over could not be forgotten");
+        }
     }
 }
 
@@ -228,22 +233,16 @@ async fn record(store: &Store, clock: &Clock, act: Act, actor: &str) -> Result<(
 
 fn schedule(config: &Config) -> queue::Schedule {
     let mut schedule = Schedule::default();
-    for (precedence, life) in &config.queue_life {
-        let pace = *schedule.pace(*precedence);
+    for precedence in Precedence::ALL {
+        let pace = *schedule.pace(precedence);
+        let set = |times: &BTreeMap<Precedence, Duration>| times.get(&precedence).copied();
         schedule.set(
-            *precedence,
+            precedence,
             Pace {
-                life: *life,
-                ..pace
-            },
-        );
-    }
-    for (precedence, first_retry) in &config.queue_retry {
-        let pace = *schedule.pace(*precedence);
-        schedule.set(
-            *precedence,
-            Pace {
-                first_retry: *first_retry,
+                life: set(&config.queue_life).unwrap_or(pace.life),
+                first_retry: set(&config.queue_retry).unwrap_or(pace.first_retry),
+                notice: set(&config.queue_notice).or(pace.notice),
+                overdue: set(&config.queue_overdue).or(pace.overdue),
                 ..pace
             },
         );

@@ -40,6 +40,8 @@ impl Config {
             ("listen", self.listeners == next.listeners),
             ("queue.life", self.queue_life == next.queue_life),
             ("queue.retry", self.queue_retry == next.queue_retry),
+            ("queue.notice", self.queue_notice == next.queue_notice),
+            ("queue.overdue", self.queue_overdue == next.queue_overdue),
             ("audit.file", self.audit == next.audit),
             ("admin.address", self.admin == next.admin),
         ]

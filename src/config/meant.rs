@@ -10,8 +10,8 @@ use super::listeners::Listener;
 use super::party::{MailDomains, Sources, Subject};
 use super::revocation::RevocationData;
 use super::{
-    DomainCertificate, HarvestRule, KeyTransport, LinkProtocol, Operation, Recipients, SignedBy,
-    SioLabelRule, TlsNeed,
+    DomainCertificate, Dscp, HarvestRule, KeyTransport, LinkProtocol, Operation, Recipients,
+    SignedBy, SioLabelRule, TlsNeed,
 };
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
@@ -106,6 +106,12 @@ pub struct Config {
     pub queue_life: BTreeMap<Precedence, Duration>,
     /// The wait before the first retry, by precedence.
     pub queue_retry: BTreeMap<Precedence, Duration>,
+    /// When the sender is told that it takes long, by precedence.
+    pub queue_notice: BTreeMap<Precedence, Duration>,
+    /// When an entry is overdue, by precedence.
+    pub queue_overdue: BTreeMap<Precedence, Duration>,
+    /// The marks of outgoing packets that are not the usual ones.
+    pub queue_dscp: BTreeMap<Precedence, Dscp>,
     /// Where the audit chain is exported.
     pub audit: Option<PathBuf>,
     /// How the switch is run.
@@ -154,6 +160,12 @@ impl Config {
             engine: self.engine,
             assurance: self.assurance,
         }
+    }
+
+    /// The mark of outgoing packets of this precedence.
+    pub fn dscp(&self, precedence: Precedence) -> Dscp {
+        let set = self.queue_dscp.get(&precedence).copied();
+        set.unwrap_or_else(|| Dscp::of(precedence))
     }
 
     /// Whether a pinned signer has signed this policy.

@@ -6,6 +6,7 @@
 //! nothing of a configuration takes effect unless all of it is good.
 
 mod directory;
+mod dscp;
 mod holdings;
 mod in_force;
 mod keys;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::{Clock, Timestamp};
 use crate::label::Policies;
 pub use directory::HarvestRule;
+pub use dscp::Dscp;
 pub use holdings::{Holding, WARNINGS, warning};
 pub use in_force::InForce;
 pub use listeners::{ListenRole, ListenTls, Listener};

@@ -171,6 +171,9 @@ pub(super) fn resolve(
         draft_life: times(&written.review.life),
         queue_life: times(&written.queue.life),
         queue_retry: times(&written.queue.retry),
+        queue_notice: times(&written.queue.notice),
+        queue_overdue: times(&written.queue.overdue),
+        queue_dscp: written.queue.dscp.iter().copied().collect(),
         audit: written
             .audit
             .file

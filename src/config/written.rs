@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::directory::Directory;
+use super::dscp::Dscp;
 use super::listeners::Listen;
 use super::operation::{AuditSection, HeadRoomSection, MetricsSection};
 use super::party::{ClearanceSource, Combination};
@@ -570,6 +571,18 @@ pub(super) struct Queue {
     /// The wait before the first retry, by precedence; it doubles, up to an hour.
     #[serde(default)]
     pub retry: Vec<(Precedence, Life)>,
+    /// When the sender is told that it takes long, by precedence; by itself after a quarter of the
+    /// life, or when it is overdue.
+    #[serde(default)]
+    pub notice: Vec<(Precedence, Life)>,
+    /// When an entry should have been delivered, by precedence: then the postmaster is alarmed. By
+    /// itself 10 minutes for FLASH and above, 30 for IMMEDIATE, 3 hours for PRIORITY, 6 for ROUTINE.
+    #[serde(default)]
+    pub overdue: Vec<(Precedence, Life)>,
+    /// The mark (DSCP, 0 to 63) of outgoing packets, by precedence; by itself 32 for OVERRIDE, 24 for
+    /// FLASH, 16 for IMMEDIATE, 10 for PRIORITY, 0 for ROUTINE, 1 for DEFERRED.
+    #[serde(default)]
+    pub dscp: Vec<(Precedence, Dscp)>,
 }
 
 /// `[admin]`: where releasing officers' programs connect, with their certificates.

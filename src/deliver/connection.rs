@@ -10,8 +10,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::NextHop;
+use super::marking::mark;
 use crate::clock::Timestamp;
-use crate::config::{LinkProtocol, TlsNeed};
+use crate::config::{Dscp, LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
 use crate::message::address::Address;
 use crate::smtp::dialogue::{self, Cause, Dialogue, Move, Onward, Outcome, Protocol, Transaction};
@@ -45,6 +46,16 @@ enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    /// The connection below whatever protects it.
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Clear(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
 /// Why a dialogue stopped.
 enum End {
     Done(Vec<(Address, Outcome)>),
@@ -58,10 +69,11 @@ impl Connection {
         identity: &Identity,
         name: &str,
         at: Timestamp,
-        transaction: Transaction,
+        (transaction, dscp): (Transaction, Dscp),
     ) -> io::Result<Conversed> {
         let mut stream = timeout(CONNECT, TcpStream::connect(link.address)).await??;
         stream.set_nodelay(true)?;
+        mark(&stream, dscp);
         let protocol = match link.protocol {
             LinkProtocol::Lmtp => Protocol::Lmtp,
             LinkProtocol::Smtp => Protocol::Smtp,
@@ -94,7 +106,8 @@ impl Connection {
     }
 
     /// Carries out another transaction; nothing when the connection is gone and nothing was said.
-    pub async fn again(mut self, transaction: Transaction) -> Option<Conversed> {
+    pub async fn again(mut self, transaction: Transaction, dscp: Dscp) -> Option<Conversed> {
+        mark(self.stream.socket(), dscp);
         self.dialogue.again(transaction);
         if self.dialogue.is_closed() {
             return None;

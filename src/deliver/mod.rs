@@ -9,19 +9,22 @@
 
 mod connection;
 mod drain;
+mod marking;
 mod permission;
 mod pool;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, InForce, Link, LinkProtocol, TlsNeed};
+use crate::config::{Config, Dscp, InForce, Link, LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::decision::{Fault, Refusal, Stop};
 use crate::message::address::Address;
-use crate::queue::{Chosen, Claimed, NextHops, Outcome, Queue};
+use crate::queue::{Chosen, Claimed, NextHops, Outcome, Over, Queue};
 use crate::smtp::dialogue::{self, Onward, Transaction};
 use crate::store::{EntryRow, ReplyRow};
 use connection::Connection;
@@ -29,6 +32,8 @@ pub use drain::{Drain, Drained, Draining};
 pub use permission::again as judge_again;
 use pool::Pool;
 
+/// So many entries are given up or alarmed about at once: a long list of them holds up no delivery.
+const ENDS: usize = 8;
 /// How long to wait when the store does not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -48,6 +53,9 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Gives up an entry whose life is over.
     fn expired(&self, claimed: Claimed) -> impl Future<Output = ()> + Send;
+
+    /// Alarms about an entry that should have been delivered by now; it stays.
+    fn overdue(&self, claimed: Claimed) -> impl Future<Output = ()> + Send;
 }
 
 /// Where and how a next hop is spoken to.
@@ -88,7 +96,8 @@ pub async fn submit(
     at: Timestamp,
     transaction: Transaction,
 ) -> std::io::Result<Vec<(Address, dialogue::Outcome)>> {
-    let conversed = Connection::open(&next_hop, identity, name, at, transaction).await?;
+    let marked = (transaction, Dscp::default());
+    let conversed = Connection::open(&next_hop, identity, name, at, marked).await?;
     let outcomes = conversed.outcomes;
     if let Some(open) = conversed.open {
         open.quit().await;
@@ -106,23 +115,39 @@ pub async fn serve<O: Outbox>(
     draining: Draining,
 ) {
     let pool = Arc::new(Pool::default());
+    let ends = Arc::new(Semaphore::new(ENDS));
     while !draining.has_begun() {
         let now = clock.now();
         // One dispatcher: whatever wakes it, it looks at everything that is due. It only chooses;
         // whoever delivers reads from the disk, so that a large entry holds up no urgent one.
-        let (expired, due) = (queue.choose_expired(now), queue.choose(now, NextHops::Any));
-        match (expired, due) {
+        let over = match Arc::clone(&ends).try_acquire_owned() {
+            Ok(permit) => queue
+                .choose_over(now)
+                .map(|over| over.map(|over| (over, permit))),
+            Err(_) => Ok(None),
+        };
+        match (over, queue.choose(now, NextHops::Any)) {
             (Ok(None), Ok(None)) => {
                 tokio::select! {
                     () = queue.wait(now) => {}
                     () = draining.begun() => return,
                 }
             }
-            (Ok(expired), Ok(due)) => {
-                if let Some(chosen) = expired
-                    && let Some(claimed) = read(&queue, chosen).await
-                {
-                    outbox.expired(claimed).await;
+            (Ok(over), Ok(due)) => {
+                if let Some(((chosen, over), permit)) = over {
+                    let (queue, outbox) = (queue.clone(), Arc::clone(&outbox));
+                    let at_work = draining.clone();
+                    tokio::spawn(async move {
+                        let _at_work = at_work;
+                        if let Some(claimed) = read(&queue, chosen).await {
+                            match over {
+                                Over::Expired => outbox.expired(claimed).await,
+                                Over::Overdue => outbox.overdue(claimed).await,
+                            }
+                        }
+                        drop(permit);
+                        queue.wake();
+                    });
                 }
                 if let Some(chosen) = due {
                     let (in_force, clock, queue) = (in_force.clone(), clock.clone(), queue.clone());
@@ -131,7 +156,8 @@ pub async fn serve<O: Outbox>(
                     tokio::spawn(async move {
                         let _at_work = at_work;
                         if let Some(claimed) = read(&queue, chosen).await {
-                            attempt(in_force.snapshot(), clock, pool, outbox, claimed).await;
+                            attempt(in_force.snapshot(), (clock, queue), pool, outbox, claimed)
+                                .await;
                         }
                     });
                 }
@@ -165,7 +191,7 @@ async fn read(queue: &Queue, chosen: Chosen) -> Option<Claimed> {
 /// One attempt at one entry.
 async fn attempt<O: Outbox>(
     config: Arc<Config>,
-    clock: Clock,
+    (clock, queue): (Clock, Queue),
     pool: Arc<Pool>,
     outbox: Arc<O>,
     claimed: Claimed,
@@ -176,8 +202,15 @@ async fn attempt<O: Outbox>(
         outbox.forbidden(claimed, *refusal).await;
         return;
     }
+    let minimize = queue.minimize();
+    let against = minimize.against(row, clock.now());
+    if against.iter().all(Option::is_some) && !against.is_empty() {
+        queue.park(claimed, &minimize);
+        return;
+    }
     let link = config.links.iter().find(|link| link.name == row.next_hop);
-    let said = match (permitted, link, transaction(&claimed, clock.now())) {
+    let transaction = transaction(&claimed, &against, clock.now());
+    let said = match (permitted, link, transaction) {
         // Nobody can tell now whether it may go: it waits.
         (Err(stop), _, _) => Err(stop.to_string()),
         (Ok(()), Some(link), Ok(transaction)) => {
@@ -187,12 +220,12 @@ async fn attempt<O: Outbox>(
         (Ok(()), _, Err(text)) => Err(text),
     };
     let by = link.map_or("switch", |link| link.address.as_str());
-    let outcomes = row
-        .recipients
-        .iter()
-        .map(|recipient| match &said {
-            Err(text) => deferred(text),
-            Ok((said, _)) => said
+    let recipients = row.recipients.iter().zip(&against);
+    let outcomes = recipients
+        .map(|(recipient, against)| match (&said, against) {
+            (_, Some(_)) => Outcome::HeldBack,
+            (Err(text), None) => deferred(text),
+            (Ok((said, _)), None) => said
                 .iter()
                 .find(|(address, _)| address.to_string() == recipient.address)
                 .map_or_else(
@@ -216,15 +249,19 @@ async fn permitted(config: &Arc<Config>, at: Timestamp, row: &EntryRow) -> Resul
         .unwrap_or_else(|error| Err(Fault::new("judge an entry again", error).into()))
 }
 
-/// The entry as the dialogue wants it.
-fn transaction(claimed: &Claimed, at: Timestamp) -> Result<Transaction, String> {
+/// The entry as the dialogue wants it, for those of its recipients whom no order holds back.
+fn transaction(
+    claimed: &Claimed,
+    against: &[Option<u64>],
+    at: Timestamp,
+) -> Result<Transaction, String> {
     let row = claimed.row();
+    let free = row.recipients.iter().zip(against);
     Ok(Transaction {
         from: row.reverse_path().map_err(|error| error.to_string())?,
-        recipients: row
-            .recipients
-            .iter()
-            .map(|recipient| recipient.mailbox())
+        recipients: free
+            .filter(|(_, order)| order.is_none())
+            .map(|(recipient, _)| recipient.mailbox())
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())?,
         bytes: Arc::from(claimed.body()),
@@ -242,8 +279,9 @@ async fn converse(
     pool: &Arc<Pool>,
     transaction: Transaction,
 ) -> Result<(Vec<(Address, dialogue::Outcome)>, Onward), String> {
+    let dscp = config.dscp(transaction.precedence);
     if let Some(kept) = pool.take(config, &link.name)
-        && let Some(conversed) = kept.again(transaction.clone()).await
+        && let Some(conversed) = kept.again(transaction.clone(), dscp).await
     {
         pool.keep(config, &link.name, conversed.open);
         return Ok((conversed.outcomes, conversed.onward));
@@ -255,8 +293,8 @@ async fn converse(
             ..NextHop::from(&**link)
         };
         let (identity, name) = (&config.keys.tls, &config.name);
-        let opened =
-            Connection::open(&next_hop, identity, name, clock.now(), transaction.clone()).await;
+        let marked = (transaction.clone(), dscp);
+        let opened = Connection::open(&next_hop, identity, name, clock.now(), marked).await;
         match opened {
             Ok(conversed) => {
                 pool.keep(config, &link.name, conversed.open);

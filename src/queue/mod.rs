@@ -1,8 +1,10 @@
 //! STEP 6 of the line: keep what was sealed until it is delivered, most urgent first.
 //!
 //! - [`put`]: the only way into the queue. [`Queue::claim`]: the next entry that may go.
-//! - `schedule`: life and retry by precedence. `index`: the order. `outcome`: what an attempt does.
+//! - `schedule`: life, retry, notice and alarm by precedence. `outcome`: what an attempt does.
+//! - `index`: the order in memory, of `items` in `hop`s with a `window` each.
 //! - `operator`: list, hold, resume, retry now, redirect, remove; hold and resume a whole next hop.
+//!   `minimize`: orders that hold less urgent traffic into an area.
 //!
 //! Promises: only what was sealed is queued; an entry is in one pair of hands at a time; FLASH
 //! overtakes ROUTINE; a claim that is dropped goes back, one that is lost in a crash is due again
@@ -11,12 +13,16 @@
 
 #[cfg(test)]
 mod crash;
+mod hop;
 mod index;
+mod items;
+mod minimize;
 mod operator;
 mod outcome;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +30,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-pub use operator::{ANOTHER_NEXT_HOP, OperatorError, Which};
+pub use index::Over;
+pub use minimize::{Imposed, InForce, MinimizeError};
+pub use operator::{ANOTHER_NEXT_HOP, Cursor, EntryAct, NotACursor, OperatorError, Page, Which};
 pub use outcome::{Failure, FailureReason, Finished, Next, Outcome};
 pub use schedule::{Pace, Schedule};
 
@@ -38,7 +46,8 @@ use crate::store::{
     Applied, Change, Committed, EntryRow, EntryState, Fault, RecipientRow, RecipientState,
     ReplyRow, Store,
 };
-use index::{Heard, Index};
+use index::Index;
+use window::Heard;
 
 /// Adds a sealed message to `change`: once that is committed, it is in the queue.
 pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clock) -> EntryId {
@@ -55,6 +64,7 @@ pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clo
         Some(by) => (expires, Some(by.deadline.min(expires))),
         None => (expires, schedule.notice(precedence, due)),
     };
+    let overdue = schedule.overdue(precedence, due);
     let recipients = sealed.recipients().iter().map(|address| RecipientRow {
         address: address.to_string(),
         state: RecipientState::New,
@@ -81,6 +91,9 @@ pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clo
         permitted: sealed.permitted().clone(),
         terms,
         notice: notice.filter(|_| *sealed.from() != ReversePath::Null),
+        overdue: overdue.filter(|overdue| *overdue < expires),
+        originator: sealed.originator().cloned(),
+        considered: sealed.considered(),
         size: 0,
         revision: 0,
     };
@@ -145,13 +158,15 @@ pub struct Queue {
     limits: Limits,
     clock: Clock,
     order: Arc<Ordering>,
+    /// One change of the orders of MINIMIZE, or of what is held back, at a time.
+    one_order: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The order in memory, and who waits for a change of it.
-#[derive(Default)]
 struct Ordering {
     index: Mutex<Index>,
     changed: Notify,
+    clock: Clock,
 }
 
 impl Ordering {
@@ -168,19 +183,26 @@ impl Queue {
         limits: Limits,
         clock: Clock,
     ) -> Result<Self, Fault> {
-        let order = Arc::new(Ordering::default());
+        let order = Arc::new(Ordering {
+            index: Mutex::default(),
+            changed: Notify::new(),
+            clock: clock.clone(),
+        });
         {
             // Commits that come while we read wait at this lock and are applied after it.
             let mut index = order.lock();
             let observed = Arc::clone(&order);
             store.observe(move |applied| {
-                observed.lock().apply(applied);
-                if matches!(applied, Applied::Entry(_) | Applied::Paused(_)) {
+                let now = observed.clock.now();
+                observed.lock().apply(applied, now);
+                if !matches!(applied, Applied::Draft(_) | Applied::DraftGone(_)) {
                     observed.changed.notify_one();
                 }
             });
-            store.entries()?.iter().for_each(|row| index.insert(row));
-            index.apply(&Applied::Paused(store.paused()?));
+            let now = clock.now();
+            index.load(store.briefs()?, now);
+            index.apply(&Applied::Paused(store.paused()?), now);
+            index.apply(&Applied::Minimize(store.minimize()?.orders), now);
         }
         Ok(Self {
             store,
@@ -188,6 +210,7 @@ impl Queue {
             limits,
             clock,
             order,
+            one_order: Arc::default(),
         })
     }
 
@@ -211,6 +234,11 @@ impl Queue {
         self.order.lock().window(next_hop, &self.limits)
     }
 
+    /// How many entries there are for a next hop.
+    pub fn waiting_for(&self, next_hop: &str) -> usize {
+        self.order.lock().count(next_hop)
+    }
+
     /// How many entries are being delivered.
     pub fn in_flight(&self) -> usize {
         self.order.lock().in_flight()
@@ -219,12 +247,14 @@ impl Queue {
     /// The next entry that is due and may go, if slots and window allow it. Works in memory alone:
     /// what was chosen is then read by [`Queue::read`], on a thread that may wait.
     pub fn choose(&self, now: Timestamp, to: NextHops<'_>) -> Result<Option<Chosen>, Fault> {
-        self.take(|index| index.take(now, to, &self.limits))
+        let chosen = self.take(|index| Some((index.take(now, to, &self.limits)?, ())))?;
+        Ok(chosen.map(|(chosen, ())| chosen))
     }
 
-    /// An entry whose life is over: once read, pass it to [`Queue::expire`]. Needs no slot.
-    pub fn choose_expired(&self, now: Timestamp) -> Result<Option<Chosen>, Fault> {
-        self.take(|index| index.take_expired(now))
+    /// An entry whose life is over or that is overdue: once read, pass it to [`Queue::expire`] or
+    /// [`Queue::overdue`]. Needs no slot.
+    pub fn choose_over(&self, now: Timestamp) -> Result<Option<(Chosen, Over)>, Fault> {
+        self.take(|index| index.take_over(now))
     }
 
     /// Reads a chosen entry from the disk. Nothing when it is there no more: one that cannot be
@@ -233,9 +263,10 @@ impl Queue {
         let Chosen(hold) = chosen;
         let id = hold.id;
         let set_aside = match self.kept(id) {
-            Ok(Some(kept)) => return Ok(Some(Claimed { kept, _hold: hold })),
+            Ok(Some(kept)) => return Ok(Some(Claimed { kept, hold })),
             Ok(None) => {
-                self.order.lock().apply(&Applied::EntryGone(id));
+                let now = self.clock.now();
+                self.order.lock().apply(&Applied::EntryGone(id), now);
                 Ok(())
             }
             Err(Fault::Damaged { what, text }) => {
@@ -263,11 +294,11 @@ impl Queue {
         Ok(None)
     }
 
-    /// Chooses and reads an entry whose life is over.
-    pub fn claim_expired(&self, now: Timestamp) -> Result<Option<Claimed>, Fault> {
-        while let Some(chosen) = self.choose_expired(now)? {
+    /// Chooses and reads an entry whose life is over, or that is overdue.
+    pub fn claim_over(&self, now: Timestamp) -> Result<Option<(Claimed, Over)>, Fault> {
+        while let Some((chosen, over)) = self.choose_over(now)? {
             if let Some(claimed) = self.read(chosen)? {
-                return Ok(Some(claimed));
+                return Ok(Some((claimed, over)));
             }
         }
         Ok(None)
@@ -278,6 +309,7 @@ impl Queue {
         let is_reply = |outcome: &Outcome| match outcome {
             Outcome::Deferred(reply) => reply.code.is_some(),
             Outcome::Delivered(_) | Outcome::Failed(_) => true,
+            Outcome::HeldBack => false,
         };
         let heard = match outcomes.iter().any(is_reply) {
             true => Heard::Reply,
@@ -299,6 +331,11 @@ impl Queue {
         )
     }
 
+    /// Alarms about an entry that should have been delivered by now.
+    pub fn overdue(&self, claimed: &Claimed) -> Finished {
+        outcome::overdue(claimed.row(), self.clock.now())
+    }
+
     /// Gives up an entry that may not go any more: `reply` is what the originator is told,
     /// `grounds` are for the audit.
     pub fn forbid(&self, claimed: &Claimed, reply: &ReplyRow, grounds: &[String]) -> Finished {
@@ -311,6 +348,11 @@ impl Queue {
         let committed = self.store.commit(change).await;
         drop(claimed);
         committed
+    }
+
+    /// Has whoever waits look again.
+    pub fn wake(&self) {
+        self.order.changed.notify_one();
     }
 
     /// Waits until there may be something to claim that a claim at `since` did not see.
@@ -328,25 +370,29 @@ impl Queue {
         }
     }
 
-    fn take(&self, next: impl Fn(&mut Index) -> Option<EntryId>) -> Result<Option<Chosen>, Fault> {
+    fn take<T>(
+        &self,
+        next: impl Fn(&mut Index) -> Option<(EntryId, T)>,
+    ) -> Result<Option<(Chosen, T)>, Fault> {
         if let Some(why) = self.store.closed() {
             // What is delivered now could not be recorded, and would be delivered again.
             return Err(Fault::Closed(why));
         }
         let chosen = next(&mut self.order.lock());
-        Ok(chosen.map(|id| {
-            Chosen(Hold {
-                id,
-                order: Arc::clone(&self.order),
-            })
-        }))
+        Ok(chosen.map(|(id, why)| (Chosen(self.holding(id)), why)))
     }
 
     fn kept(&self, id: EntryId) -> Result<Option<Kept>, Fault> {
-        let Some(row) = self.store.entry(id)? else {
-            return Ok(None);
-        };
-        Ok(self.store.entry_body(id)?.map(|body| Kept { row, body }))
+        let whole = self.store.entry_whole(id)?;
+        Ok(whole.map(|(row, body)| Kept { row, body }))
+    }
+
+    fn holding(&self, id: EntryId) -> Hold {
+        Hold {
+            id,
+            order: Arc::clone(&self.order),
+            is_back: false,
+        }
     }
 }
 
@@ -370,7 +416,7 @@ impl From<Unread> for Fault {
 /// An entry in the hands of one deliverer. Dropped, it goes back into the queue as it then is.
 pub struct Claimed {
     kept: Kept,
-    _hold: Hold,
+    hold: Hold,
 }
 
 struct Kept {
@@ -393,11 +439,16 @@ impl Claimed {
 struct Hold {
     id: EntryId,
     order: Arc<Ordering>,
+    /// Whether it was given back already.
+    is_back: bool,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.order.lock().give_back(self.id);
+        if !self.is_back {
+            let now = self.order.clock.now();
+            self.order.lock().give_back(self.id, now);
+        }
         self.order.changed.notify_one();
     }
 }

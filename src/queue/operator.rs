@@ -2,17 +2,19 @@
 //!
 //! Refuses: an entry that is being delivered at this moment; an act that would change nothing.
 
-use std::sync::Arc;
-
 use super::index::NotTaken;
+use super::items::{Number, Order};
 use super::outcome::{event, give_up};
 use super::{Claimed, Finished, Hold, Kept, Queue};
 use crate::audit::{Act, Event};
+use crate::clock::Timestamp;
 use crate::message::{EntryId, MessageId};
-use crate::store::{Change, Committed, EntryRow, EntryState, Fault, PausedRow, Permitted};
+use crate::store::{Change, EntryRow, EntryState, Fault, PausedRow, Permitted};
 
 /// What an entry was judged under that was given another next hop: no rules that are in force.
 pub const ANOTHER_NEXT_HOP: &str = "another next hop";
+/// So many entries are acted on in one commit.
+const TOGETHER: usize = 100;
 
 /// Which entries an act is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,19 +50,138 @@ pub enum OperatorError {
     NotThere(EntryId),
 }
 
+/// A place in the list of entries: where a page ends and the next one begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor(Order);
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (urgency, expires, arrived, number) = self.0;
+        write!(f, "{urgency}.{expires}.{arrived}.{}", number.0)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let mut parts = text.splitn(4, '.');
+        let mut part = || parts.next().ok_or(NotACursor);
+        Ok(Self((
+            part()?.parse().map_err(|_| NotACursor)?,
+            part()?.parse().map_err(|_| NotACursor)?,
+            part()?.parse().map_err(|_| NotACursor)?,
+            Number(part()?.parse().map_err(|_| NotACursor)?),
+        )))
+    }
+}
+
+/// A text that no list gave as the place of its next page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not where a page of the queue ends")]
+pub struct NotACursor;
+
+/// Some entries, most urgent first.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The entries.
+    pub rows: Vec<EntryRow>,
+    /// Where the next page begins, if there may be more. A page may be short, or empty, and not be
+    /// the last.
+    pub next: Option<Cursor>,
+}
+
+/// What is done to entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryAct {
+    /// Held back. Their life goes on: one that is held too long expires.
+    Hold,
+    /// Given another next hop. They are judged again before they go there, whatever rules they were
+    /// judged under; their layers stay. The caller sees to it that these are fit for that link.
+    Redirect(String),
+    /// Let go on.
+    Resume,
+    /// Due at once.
+    Retry,
+}
+
+impl EntryAct {
+    const fn event(&self) -> Act {
+        match self {
+            Self::Hold => Act::Paused,
+            Self::Redirect(_) => Act::Redirected,
+            Self::Resume => Act::Resumed,
+            Self::Retry => Act::RetriedNow,
+        }
+    }
+
+    fn update(&self, row: &mut EntryRow, now: Timestamp) -> Result<(), OperatorError> {
+        let id = row.id;
+        match self {
+            Self::Hold => {
+                already(row.state == EntryState::Held, id, "held")?;
+                row.state = EntryState::Held;
+            }
+            Self::Redirect(to) => {
+                already(row.next_hop == *to, id, "on this way")?;
+                if !matches!(row.permitted, Permitted::As { .. }) {
+                    return Err(OperatorError::NotJudged(id));
+                }
+                row.next_hop.clone_from(to);
+                row.judged_under = ANOTHER_NEXT_HOP.to_owned();
+                row.due = now;
+            }
+            Self::Resume => {
+                already(row.state == EntryState::Ready, id, "free to go")?;
+                row.state = EntryState::Ready;
+            }
+            Self::Retry => {
+                already(row.due <= now, id, "due")?;
+                row.due = now;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Queue {
-    /// All entries: most urgent first, then by end of life and arrival, as they are delivered.
+    /// At most `limit` entries after `after`: most urgent first, then by end of life and arrival, as
+    /// they are delivered. With a next hop, only its own.
+    pub fn page(
+        &self,
+        after: Option<Cursor>,
+        next_hop: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, Fault> {
+        let after = after.map(|cursor| cursor.0);
+        let (ids, next) = self.order.lock().page(after, next_hop, limit);
+        let mut rows = Vec::with_capacity(ids.len());
+        for id in ids {
+            // One that cannot be read is set aside when it is claimed; it hides no other.
+            match self.store.entry(id) {
+                Ok(row) => rows.extend(row),
+                Err(Fault::Damaged { what, text }) => tracing::error!(what, text, "not listed"),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(Page {
+            rows,
+            next: next.map(Cursor),
+        })
+    }
+
+    /// All entries, as [`Queue::page`] gives them.
     pub fn list(&self) -> Result<Vec<EntryRow>, Fault> {
-        let mut rows = self.store.entries()?;
-        rows.sort_by_key(|row| {
-            (
-                std::cmp::Reverse(row.precedence),
-                row.expires,
-                row.arrived,
-                row.id,
-            )
-        });
-        Ok(rows)
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.page(after, None, 1000)?;
+            all.extend(page.rows);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// One entry.
@@ -68,19 +189,9 @@ impl Queue {
         self.store.entry(id)
     }
 
-    /// Holds an entry back. Its life goes on: one that is held too long expires.
-    pub async fn hold(
-        &self,
-        id: EntryId,
-        actor: &str,
-        reason: &str,
-    ) -> Result<Committed, OperatorError> {
-        self.act(id, Act::Paused, actor, reason, |row| {
-            already(row.state == EntryState::Held, id, "held")?;
-            row.state = EntryState::Held;
-            Ok(())
-        })
-        .await
+    /// Holds an entry back.
+    pub async fn hold(&self, id: EntryId, actor: &str, reason: &str) -> Result<(), OperatorError> {
+        self.act(id, &EntryAct::Hold, actor, reason).await
     }
 
     /// Lets a held entry go on.
@@ -89,13 +200,8 @@ impl Queue {
         id: EntryId,
         actor: &str,
         reason: &str,
-    ) -> Result<Committed, OperatorError> {
-        self.act(id, Act::Resumed, actor, reason, |row| {
-            already(row.state == EntryState::Ready, id, "free to go")?;
-            row.state = EntryState::Ready;
-            Ok(())
-        })
-        .await
+    ) -> Result<(), OperatorError> {
+        self.act(id, &EntryAct::Resume, actor, reason).await
     }
 
     /// Makes an entry due at once.
@@ -104,56 +210,110 @@ impl Queue {
         id: EntryId,
         actor: &str,
         reason: &str,
-    ) -> Result<Committed, OperatorError> {
-        let now = self.clock.now();
-        self.act(id, Act::RetriedNow, actor, reason, |row| {
-            already(row.due <= now, id, "due")?;
-            row.due = now;
-            Ok(())
-        })
-        .await
+    ) -> Result<(), OperatorError> {
+        self.act(id, &EntryAct::Retry, actor, reason).await
     }
 
-    /// Gives an entry another next hop. It is judged again before it goes there, whatever rules it
-    /// was judged under; its layers stay. The caller sees to it that they are fit for that link.
+    /// Gives an entry another next hop.
     pub async fn redirect(
         &self,
         id: EntryId,
         to: &str,
         actor: &str,
         reason: &str,
-    ) -> Result<Committed, OperatorError> {
-        let now = self.clock.now();
-        let update = |row: &mut EntryRow| {
-            already(row.next_hop == to, id, "on this way")?;
-            if !matches!(row.permitted, Permitted::As { .. }) {
-                return Err(OperatorError::NotJudged(id));
+    ) -> Result<(), OperatorError> {
+        let act = EntryAct::Redirect(to.to_owned());
+        self.act(id, &act, actor, reason).await
+    }
+
+    async fn act(
+        &self,
+        id: EntryId,
+        act: &EntryAct,
+        actor: &str,
+        reason: &str,
+    ) -> Result<(), OperatorError> {
+        let done = self.act_on(&[id], act, actor, reason, |_| Ok(())).await?;
+        done.into_iter().next().map_or(Ok(()), |(_, done)| done)
+    }
+
+    /// Does `act` to entries, in one commit for many of them, each with an event of its own. `may`
+    /// says whether it may be done to one. What cannot be done to one stops none of the others.
+    pub async fn act_on(
+        &self,
+        ids: &[EntryId],
+        act: &EntryAct,
+        actor: &str,
+        reason: &str,
+        may: impl Fn(&EntryRow) -> Result<(), OperatorError>,
+    ) -> Result<Vec<(EntryId, Result<(), OperatorError>)>, Fault> {
+        let mut done = Vec::with_capacity(ids.len());
+        for together in ids.chunks(TOGETHER) {
+            let mut change = Change::new();
+            let mut holds = Vec::with_capacity(together.len());
+            for id in together {
+                let planned = self.plan(*id, act, actor, reason, &may, &mut change);
+                match planned {
+                    Ok(hold) => holds.push(hold),
+                    Err(OperatorError::Fault(Fault::Damaged { .. })) => {
+                        done.push((*id, Err(OperatorError::NotThere(*id))));
+                    }
+                    Err(OperatorError::Fault(fault)) => return Err(fault),
+                    Err(no) => done.push((*id, Err(no))),
+                }
             }
-            row.next_hop = to.to_owned();
-            row.judged_under = ANOTHER_NEXT_HOP.to_owned();
-            row.due = now;
-            Ok(())
-        };
-        self.act_told(id, Act::Redirected, actor, reason, Some(to), update)
-            .await
+            if !holds.is_empty() {
+                self.store.commit(change).await?;
+                done.extend(holds.iter().map(|hold| (hold.id, Ok(()))));
+            }
+        }
+        Ok(done)
+    }
+
+    /// Takes an entry into hands and adds the act to the change.
+    fn plan(
+        &self,
+        id: EntryId,
+        act: &EntryAct,
+        actor: &str,
+        reason: &str,
+        may: impl Fn(&EntryRow) -> Result<(), OperatorError>,
+        change: &mut Change,
+    ) -> Result<Hold, OperatorError> {
+        let hold = self.take_this(id)?;
+        let mut row = self.store.entry(id)?.ok_or(OperatorError::NotThere(id))?;
+        may(&row)?;
+        let now = self.clock.now();
+        let told = event(act.event(), actor, &row, now).detail("reason", reason);
+        act.update(&mut row, now)?;
+        change.record(match act {
+            EntryAct::Redirect(to) => told.detail("to", to),
+            EntryAct::Hold | EntryAct::Resume | EntryAct::Retry => told,
+        });
+        change.update_entry(row);
+        Ok(hold)
     }
 
     /// The entries that an act is for, most urgent first.
     pub fn matching(&self, which: &Which) -> Result<Vec<EntryId>, Fault> {
-        let is_one = |row: &EntryRow| match which {
-            Which::Entry(id) => row.id == *id,
-            Which::Message(id) => row.message == *id,
-            Which::NextHop(name) => row.next_hop == *name,
-        };
-        if let Which::Entry(id) = which {
-            return Ok(vec![*id]);
+        match which {
+            Which::Entry(id) => Ok(vec![*id]),
+            Which::NextHop(name) => Ok(self.order.lock().of_hop(name)),
+            Which::Message(message) => {
+                let maybe = self.order.lock().maybe_of(*message);
+                let mut found = Vec::new();
+                for id in maybe {
+                    if self
+                        .store
+                        .entry(id)?
+                        .is_some_and(|row| row.message == *message)
+                    {
+                        found.push(id);
+                    }
+                }
+                Ok(found)
+            }
         }
-        let rows = self.list()?;
-        Ok(rows
-            .iter()
-            .filter(|row| is_one(row))
-            .map(|r| r.id)
-            .collect())
     }
 
     /// The next hops that are held back.
@@ -164,6 +324,7 @@ impl Queue {
     /// Holds back everything for a next hop, also what comes later; kept over a restart. What is
     /// being delivered goes on, lives go on.
     pub async fn pause(&self, next_hop: &str, actor: &str, reason: &str) -> Result<bool, Fault> {
+        let _one = self.one_order.lock().await;
         let mut rows = self.store.paused()?;
         if rows.iter().any(|row| row.next_hop == next_hop) {
             return Ok(false);
@@ -181,6 +342,7 @@ impl Queue {
 
     /// Lets everything for a next hop go on.
     pub async fn unpause(&self, next_hop: &str, actor: &str, reason: &str) -> Result<bool, Fault> {
+        let _one = self.one_order.lock().await;
         let mut rows = self.store.paused()?;
         let before = rows.len();
         rows.retain(|row| row.next_hop != next_hop);
@@ -224,45 +386,10 @@ impl Queue {
         Ok((
             Claimed {
                 kept: Kept { row, body },
-                _hold: hold,
+                hold,
             },
             finished,
         ))
-    }
-
-    async fn act(
-        &self,
-        id: EntryId,
-        act: Act,
-        actor: &str,
-        reason: &str,
-        update: impl FnOnce(&mut EntryRow) -> Result<(), OperatorError>,
-    ) -> Result<Committed, OperatorError> {
-        self.act_told(id, act, actor, reason, None, update).await
-    }
-
-    async fn act_told(
-        &self,
-        id: EntryId,
-        act: Act,
-        actor: &str,
-        reason: &str,
-        to: Option<&str>,
-        update: impl FnOnce(&mut EntryRow) -> Result<(), OperatorError>,
-    ) -> Result<Committed, OperatorError> {
-        let hold = self.take_this(id)?;
-        let mut row = self.store.entry(id)?.ok_or(OperatorError::NotThere(id))?;
-        let told = event(act, actor, &row, self.clock.now()).detail("reason", reason);
-        update(&mut row)?;
-        let mut change = Change::new();
-        change.record(match to {
-            Some(to) => told.detail("to", to),
-            None => told,
-        });
-        change.update_entry(row);
-        let committed = self.store.commit(change).await?;
-        drop(hold);
-        Ok(committed)
     }
 
     fn take_this(&self, id: EntryId) -> Result<Hold, OperatorError> {
@@ -270,10 +397,7 @@ impl Queue {
             NotTaken::InFlight => OperatorError::InFlight(id),
             NotTaken::NotThere => OperatorError::NotThere(id),
         })?;
-        Ok(Hold {
-            id,
-            order: Arc::clone(&self.order),
-        })
+        Ok(self.holding(id))
     }
 }
 

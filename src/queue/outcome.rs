@@ -18,6 +18,8 @@ pub enum Outcome {
     Delivered(ReplyRow),
     /// The next hop refused it for good.
     Failed(ReplyRow),
+    /// It was not asked: MINIMIZE holds this recipient back.
+    HeldBack,
 }
 
 /// A recipient who will not get the message.
@@ -80,6 +82,9 @@ pub(super) fn after_attempt(
     let mut delivered = Vec::new();
     let mut remaining = Vec::new();
     let expired = row.expires <= now;
+    let mut was_asked = false;
+    let mut put_off = None;
+    change.as_urgent_as(row.precedence);
     // A recipient that the deliverer did not speak of has not got the message.
     let silence = Outcome::Deferred(ReplyRow {
         by: "switch".into(),
@@ -90,7 +95,12 @@ pub(super) fn after_attempt(
     let outcomes = outcomes.iter().chain(std::iter::repeat(&silence));
     for (recipient, outcome) in row.recipients.iter().zip(outcomes) {
         let (Outcome::Deferred(reply) | Outcome::Delivered(reply) | Outcome::Failed(reply)) =
-            outcome;
+            outcome
+        else {
+            remaining.push(recipient.clone());
+            continue;
+        };
+        was_asked = true;
         let recipient = RecipientRow {
             address: recipient.address.clone(),
             state: RecipientState::Deferred,
@@ -116,10 +126,14 @@ pub(super) fn after_attempt(
                     reason: FailureReason::Expired,
                 });
             }
-            Outcome::Deferred(_) => remaining.push(recipient),
+            Outcome::Deferred(_) => {
+                put_off.get_or_insert_with(|| recipient.clone());
+                remaining.push(recipient);
+            }
+            Outcome::HeldBack => {}
         }
     }
-    let Some(first) = remaining.first() else {
+    if remaining.is_empty() {
         change.remove_entry(row.id);
         return Finished {
             change,
@@ -128,22 +142,28 @@ pub(super) fn after_attempt(
             delayed: Vec::new(),
             next: Next::Done,
         };
+    }
+    let attempts = row.attempts.saturating_add(u32::from(was_asked));
+    let due = match &put_off {
+        // All that is left is held back: to be looked at when the order ends.
+        None => now,
+        Some(_) => schedule
+            .retry(row.id, row.precedence, attempts, now)
+            .min(row.expires),
     };
-    let attempts = row.attempts.saturating_add(1);
-    let due = schedule
-        .retry(row.id, row.precedence, attempts, now)
-        .min(row.expires);
     // A deadline is looked at when it comes, not when the next attempt would have been.
     let due = match row.notice {
         Some(notice) if notice > now => due.min(notice),
         _ => due,
     };
-    change.record(
-        about(Act::Deferred, "switch", row, first, now)
-            .detail("recipients", remaining.len())
-            .detail("attempts", attempts)
-            .detail("due", due),
-    );
+    if let Some(first) = &put_off {
+        change.record(
+            about(Act::Deferred, "switch", row, first, now)
+                .detail("recipients", remaining.len())
+                .detail("attempts", attempts)
+                .detail("due", due),
+        );
+    }
     // RFC 3461 §5.2.5; RFC 2852 §4: told once
     let is_late = row.notice.is_some_and(|notice| notice <= now);
     let delayed = if is_late {
@@ -168,6 +188,39 @@ pub(super) fn after_attempt(
     }
 }
 
+/// The entry should have been delivered by now: its postmaster is alarmed, and its sender told that
+/// it takes long, if that is still to be done.
+pub(super) fn overdue(row: &EntryRow, now: Timestamp) -> Finished {
+    let mut change = Change::new();
+    let last = row.recipients.iter().find_map(|r| r.last_reply.as_ref());
+    let event = event(Act::Overdue, "switch", row, now)
+        .detail("precedence", row.precedence)
+        .detail("arrived", row.arrived)
+        .detail("recipients", row.recipients.len())
+        .detail("attempts", row.attempts);
+    change.record(match last {
+        Some(reply) => event.detail("reply", format!("{} {}", reply.enhanced, reply.text)),
+        None => event,
+    });
+    let is_late = row.notice.is_some_and(|notice| notice <= now);
+    change.update_entry(EntryRow {
+        version: EntryRow::VERSION,
+        overdue: None,
+        notice: row.notice.filter(|_| !is_late),
+        ..row.clone()
+    });
+    Finished {
+        change,
+        failures: Vec::new(),
+        delivered: Vec::new(),
+        delayed: match is_late {
+            true => row.recipients.clone(),
+            false => Vec::new(),
+        },
+        next: Next::Again(row.due),
+    }
+}
+
 /// The entry leaves the queue, and nobody in it gets the message.
 pub(super) fn give_up(
     row: &EntryRow,
@@ -182,6 +235,7 @@ pub(super) fn give_up(
         FailureReason::Expired
     };
     let mut change = Change::new();
+    change.as_urgent_as(row.precedence);
     for recipient in &row.recipients {
         let event = about(act, actor, row, recipient, now);
         change.record(match why {
@@ -216,6 +270,7 @@ pub(super) fn forbid(
     now: Timestamp,
 ) -> Finished {
     let mut change = Change::new();
+    change.as_urgent_as(row.precedence);
     let mut failures = Vec::new();
     for recipient in &row.recipients {
         let recipient = RecipientRow {

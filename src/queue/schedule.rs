@@ -1,4 +1,4 @@
-//! How long an entry lives and how often it is tried, by precedence.
+//! How long an entry lives, how often it is tried, and who is told of it when, by precedence.
 //!
 //! Promises: the same entry gets the same times in every run (its jitter follows from its name);
 //! no retry later than the longest interval plus its jitter, none after the end of life.
@@ -17,6 +17,11 @@ pub struct Pace {
     pub first_retry: Duration,
     /// The interval that the doubling ends at.
     pub longest_retry: Duration,
+    /// When the sender is told that it takes long; nothing means after a quarter of the life, or when
+    /// it is overdue, whichever is earlier.
+    pub notice: Option<Duration>,
+    /// When it should have been delivered: the postmaster is alarmed; nothing means never.
+    pub overdue: Option<Duration>,
 }
 
 /// The paces of all precedences.
@@ -28,18 +33,23 @@ pub struct Schedule {
 impl Default for Schedule {
     fn default() -> Self {
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        let pace = |life, first_retry| Pace {
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        let pace = |life, first_retry, overdue| Pace {
             life,
             first_retry: Duration::from_secs(first_retry),
             longest_retry: hours(1),
+            notice: None,
+            overdue,
         };
         Self {
             paces: Precedence::ALL.map(|precedence| match precedence {
-                Precedence::Deferred => pace(hours(5 * 24), 600),
-                Precedence::Routine => pace(hours(3 * 24), 300),
-                Precedence::Priority => pace(hours(24), 120),
-                Precedence::Immediate => pace(hours(12), 30),
-                Precedence::Flash | Precedence::Override => pace(hours(4), 15),
+                // Handling times as ACP 121 is publicly described to have them: FLASH 10 minutes,
+                // IMMEDIATE 30, PRIORITY 3 hours, ROUTINE 6. For DEFERRED there is none.
+                Precedence::Deferred => pace(hours(5 * 24), 600, None),
+                Precedence::Routine => pace(hours(3 * 24), 300, Some(hours(6))),
+                Precedence::Priority => pace(hours(24), 120, Some(hours(3))),
+                Precedence::Immediate => pace(hours(12), 30, Some(minutes(30))),
+                Precedence::Flash | Precedence::Override => pace(hours(4), 15, Some(minutes(10))),
             }),
         }
     }
@@ -76,10 +86,19 @@ impl Schedule {
         later(at, self.pace(precedence).life)
     }
 
-    /// When the sender of an entry that arrives `at` is told that it takes long: after a quarter of
-    /// its life.
+    /// When the sender of an entry that arrives `at` is told that it takes long.
     pub fn notice(&self, precedence: Precedence, at: Timestamp) -> Option<Timestamp> {
-        at.checked_add(self.pace(precedence).life / 4).ok()
+        let pace = self.pace(precedence);
+        let quarter = pace.life / 4;
+        let usual = pace.overdue.map_or(quarter, |overdue| overdue.min(quarter));
+        at.checked_add(pace.notice.unwrap_or(usual)).ok()
+    }
+
+    /// When the postmaster is alarmed that an entry which arrives `at` is still here.
+    pub fn overdue(&self, precedence: Precedence, at: Timestamp) -> Option<Timestamp> {
+        let pace = self.pace(precedence);
+        let overdue = pace.overdue.filter(|overdue| *overdue < pace.life)?;
+        at.checked_add(overdue).ok()
     }
 
     /// When an entry is due again whose attempt number `attempts` failed `at`, with 10 % jitter to
@@ -168,6 +187,17 @@ mod tests {
         assert_eq!(
             Precedence::ALL.map(|p| hours(&schedule, p)),
             [120, 72, 24, 12, 2, 4]
+        );
+        let at = Timestamp::UNIX_EPOCH;
+        let minutes = |at: Option<Timestamp>| at.map(|at| at.as_second() / 60);
+        assert_eq!(
+            Precedence::ALL.map(|p| minutes(schedule.overdue(p, at))),
+            [None, Some(360), Some(180), Some(30), Some(10), Some(10)]
+        );
+        // The sender hears no later than the postmaster.
+        assert_eq!(
+            Precedence::ALL.map(|p| minutes(schedule.notice(p, at))),
+            [1800, 360, 180, 30, 10, 10].map(Some)
         );
         let forever = Pace {
             life: Duration::MAX,

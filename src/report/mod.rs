@@ -1,7 +1,7 @@
 //! STEP 8 of the line: what the switch tells people of its own accord.
 //!
 //! Duty: delivery status notifications ([`report`]), notices about drafts ([`waiting`], [`closed`]) and
-//! about certificates ([`expiring`]).
+//! about certificates ([`expiring`]), alarms ([`overdue`]).
 //! Promises: never the body of a message; never an answer to the null reverse path (RFC 5321 section
 //! 6.1), so never a report about a report. `seal` signs a report under the label of its message.
 //! Standards: RFC 3461, RFC 3464, RFC 6522, RFC 6533, RFC 3834.
@@ -15,6 +15,7 @@ use crate::message::service::Terms;
 use crate::message::{DraftId, Precedence};
 use crate::review::Draft;
 use crate::seal::OwnMessage;
+use crate::store::EntryRow;
 
 /// What became of a draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +117,51 @@ pub fn closed(drafter: &Address, id: DraftId, draft: &Draft, closing: &Closing) 
             draft.message, draft.submitted,
         ),
         precedence: draft.precedence,
+        label: None,
+        terms: Terms::default(),
+    }
+}
+
+/// Tells the postmaster that an entry should have been delivered by now. It says which, how urgent
+/// and what stands in the way, not what is in it.
+pub fn overdue(postmaster: &Address, row: &EntryRow, waiting: usize) -> OwnMessage {
+    let last = row.recipients.iter().find_map(|r| r.last_reply.as_ref());
+    let last = last.map_or_else(
+        || "there was none".to_owned(),
+        |reply| one_line(&format!("{} ({})", reply.text, reply.by)),
+    );
+    OwnMessage {
+        to: postmaster.clone(),
+        subject: format!(
+            "OVERDUE: {} for {}",
+            row.precedence,
+            one_line(&row.next_hop)
+        ),
+        fields: plain(),
+        body: format!(
+            "A message should have been delivered by now, and is still in the queue.\r\n\r\n\
+             entry       {}\r\n\
+             message     {}\r\n\
+             precedence  {}\r\n\
+             next hop    {}\r\n\
+             recipients  {}\r\n\
+             arrived     {}\r\n\
+             expires     {}\r\n\
+             attempts    {}\r\n\
+             last reply  {last}\r\n\r\n\
+             Entries that wait for this next hop: {waiting}\r\n\r\n\
+             Look at them with:  ravelin queue list --next-hop {}\r\n",
+            row.id,
+            row.message,
+            row.precedence,
+            one_line(&row.next_hop),
+            row.recipients.len(),
+            row.arrived,
+            row.expires,
+            row.attempts,
+            one_line(&row.next_hop),
+        ),
+        precedence: row.precedence,
         label: None,
         terms: Terms::default(),
     }

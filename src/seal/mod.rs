@@ -29,7 +29,7 @@ pub use composed::{Order, Profile, composed};
 pub use own::{OwnMessage, own};
 pub use sealed::Sealed;
 
-use crate::check::{Labels, Route};
+use crate::check::{Labels, Route, minimize};
 use crate::clock::Timestamp;
 use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Reason, Refusal, Stop};
@@ -103,6 +103,7 @@ fn seal_for(
     let bytes: Arc<[u8]> = Arc::from(bytes);
     let permitted = permitted(cleared.labels(), route.crossing.as_ref())?;
     let envelope = received.envelope();
+    let considered = minimize::considered(cleared);
     let apart = cleared.urgency().apart(&route.recipients).into_iter();
     Ok(apart
         .map(|(precedence, recipients)| Sealed {
@@ -113,6 +114,8 @@ fn seal_for(
             precedence,
             judged_under: config.judged_under().to_owned(),
             permitted: permitted.clone(),
+            originator: Some(cleared.originator().clone()),
+            considered,
             terms: Terms {
                 priority: envelope.priority.map(|heard| onward(heard, precedence)),
                 service: envelope.service.only_for(&recipients),

@@ -22,7 +22,7 @@ use crate::message::header::{WriteError, Writer};
 use crate::message::mime::multipart_signed;
 use crate::message::service::Terms;
 use crate::message::{MessageId, Precedence};
-use crate::store::Permitted;
+use crate::store::{Considered, Permitted};
 
 /// What the switch has to say.
 #[derive(Clone, Debug)]
@@ -128,6 +128,8 @@ pub fn own(
         permitted: Permitted::Own,
         terms: message.terms,
         grounds: Vec::new(),
+        originator: None,
+        considered: Considered::No,
     }))
 }
 

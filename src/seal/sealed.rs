@@ -8,7 +8,7 @@ use crate::decision::Ground;
 use crate::message::address::{Address, ReversePath};
 use crate::message::service::Terms;
 use crate::message::{MessageId, Precedence};
-use crate::store::Permitted;
+use crate::store::{Considered, Permitted};
 
 /// One message, made fit for one next hop.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Sealed {
     pub(in crate::seal) permitted: Permitted,
     pub(in crate::seal) terms: Terms,
     pub(in crate::seal) grounds: Vec<Ground>,
+    pub(in crate::seal) originator: Option<Address>,
+    pub(in crate::seal) considered: Considered,
 }
 
 impl Sealed {
@@ -39,6 +41,16 @@ impl Sealed {
     /// Whom a failure is reported to.
     pub fn from(&self) -> &ReversePath {
         &self.from
+    }
+
+    /// Who signed it; nobody for the switch's own words.
+    pub fn originator(&self) -> Option<&Address> {
+        self.originator.as_ref()
+    }
+
+    /// Whether that one says that MINIMIZE was considered.
+    pub fn considered(&self) -> Considered {
+        self.considered
     }
 
     /// What the envelope asks of those who carry it on.
@@ -86,6 +98,12 @@ impl Sealed {
         }
     }
 
+    /// The same message for these recipients.
+    #[cfg(test)]
+    pub(crate) fn for_test_to(self, recipients: Vec<Address>) -> Self {
+        Self { recipients, ..self }
+    }
+
     /// A sealed message for the tests of the rooms that come after `seal`.
     #[cfg(test)]
     pub(crate) fn for_test(next_hop: &str, precedence: Precedence, bytes: &[u8]) -> Self {
@@ -100,6 +118,8 @@ impl Sealed {
             permitted: Permitted::Own,
             terms: Terms::default(),
             grounds: Vec::new(),
+            originator: None,
+            considered: Considered::No,
         }
     }
 }

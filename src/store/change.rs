@@ -7,20 +7,23 @@
 use std::sync::Arc;
 
 use super::certificates::CertificateRow;
+use super::minimize::Minimize;
 use super::rows::{DraftRow, EntryRow, PausedRow, PolicyRow};
 use crate::audit::Event;
-use crate::message::{DraftId, EntryId};
+use crate::message::{DraftId, EntryId, Precedence};
 
 /// State and events of one act.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     pub(super) ops: Vec<Op>,
     pub(super) events: Vec<Event>,
+    urgency: Option<Precedence>,
 }
 
 /// One operation on one row.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
+    Minimize(Minimize),
     PutCertificate(CertificateRow),
     PutDraft(DraftRow, Arc<[u8]>),
     PutEntry(EntryRow, Arc<[u8]>),
@@ -46,6 +49,16 @@ impl Change {
         self.events.push(event);
     }
 
+    /// Says how urgent the change is: of what it is about, the most urgent. Rows say it by themselves.
+    pub fn as_urgent_as(&mut self, precedence: Precedence) {
+        self.urgency = self.urgency.max(Some(precedence));
+    }
+
+    /// How urgent it is.
+    pub fn urgency(&self) -> Precedence {
+        self.urgency.unwrap_or_default()
+    }
+
     /// The events so far.
     pub fn events(&self) -> &[Event] {
         &self.events
@@ -53,11 +66,13 @@ impl Change {
 
     /// Adds a draft and its message.
     pub fn put_draft(&mut self, row: DraftRow, body: Arc<[u8]>) {
+        self.as_urgent_as(row.precedence);
         self.ops.push(Op::PutDraft(row, body));
     }
 
     /// Replaces a draft's row by one that was made from its last reading; the body stays.
     pub fn update_draft(&mut self, row: DraftRow) {
+        self.as_urgent_as(row.precedence);
         self.ops.push(Op::UpdateDraft(row));
     }
 
@@ -73,11 +88,13 @@ impl Change {
 
     /// Adds a queue entry and its body. Only `queue::put` may call this: it takes what is sealed.
     pub(crate) fn put_entry(&mut self, row: EntryRow, body: Arc<[u8]>) {
+        self.as_urgent_as(row.precedence);
         self.ops.push(Op::PutEntry(row, body));
     }
 
     /// Replaces an entry's row by one that was made from its last reading; the body stays.
     pub fn update_entry(&mut self, row: EntryRow) {
+        self.as_urgent_as(row.precedence);
         self.ops.push(Op::UpdateEntry(row));
     }
 
@@ -94,6 +111,11 @@ impl Change {
     /// Remembers which label policies are in force, in the place of what was remembered.
     pub fn remember_policies(&mut self, rows: Vec<PolicyRow>) {
         self.ops.push(Op::Policies(rows));
+    }
+
+    /// Remembers the orders of MINIMIZE, in the place of what was remembered.
+    pub fn remember_minimize(&mut self, orders: Minimize) {
+        self.ops.push(Op::Minimize(orders));
     }
 
     /// Remembers which next hops an operator holds back, in the place of what was remembered.
@@ -128,5 +150,6 @@ impl Change {
     pub fn append(&mut self, other: Self) {
         self.ops.extend(other.ops);
         self.events.extend(other.events);
+        self.urgency = self.urgency.max(other.urgency);
     }
 }

@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -18,18 +17,15 @@ use super::bodies::{Bodies, INLINE_LIMIT, Place, Written};
 use super::change::{Change, Op};
 use super::crash::{self, Point};
 use super::engine::{StopOnPanic, Table, Write};
+use super::lanes::{Lanes, Taken};
 use super::recover::Recovery;
-use super::rows::{DraftRow, EntryRow, EntryState};
+use super::rows::{DraftRow, EntryRow};
 use super::sealing::Sealer;
 use super::start::{body_key, draft_name, entry_name};
-use super::{Applied, Committed, Fault, PAUSED, POLICIES, Shared, certificates};
+use super::{Applied, Committed, Fault, MINIMIZE, PAUSED, POLICIES, Shared, certificates};
 use crate::audit::export::Export;
 use crate::audit::{Chain, Event, Record};
-use crate::clock::Timestamp;
 use crate::message::{DraftId, EntryId, Precedence};
-
-/// So many changes share one transaction at most.
-pub(super) const GROUP_LIMIT: usize = 256;
 
 /// A row as it is kept: with the place of its body.
 #[derive(Serialize, Deserialize)]
@@ -44,6 +40,7 @@ pub(super) struct Prepared {
     events: Vec<Event>,
     /// How many commits had failed when its bodies began to be written.
     failures: u64,
+    pub(super) urgency: Precedence,
 }
 
 enum PreparedOp {
@@ -73,9 +70,22 @@ pub(super) struct Index {
 /// What the committer knows of a row.
 pub(super) struct Known {
     pub(super) revision: u64,
-    pub(super) body: Place,
-    /// Its key in the table of ready entries, if it is there.
-    pub(super) ready: Option<Vec<u8>>,
+    /// Where its body is, when it has a file of its own.
+    pub(super) file: Option<Box<Place>>,
+}
+
+impl Known {
+    pub(super) fn new(revision: u64, body: &Place) -> Self {
+        let file = match body {
+            Place::File { .. } => Some(Box::new(body.clone())),
+            Place::Inline => None,
+        };
+        Self { revision, file }
+    }
+
+    fn body(self) -> Place {
+        self.file.map_or(Place::Inline, |file| *file)
+    }
 }
 
 pub(super) struct Committer {
@@ -125,6 +135,7 @@ impl Prepared {
             };
             Ok(PreparedOp::Body(op, body))
         };
+        let urgency = change.urgency();
         let ops = change
             .ops
             .into_iter()
@@ -134,7 +145,18 @@ impl Prepared {
             ops,
             events: change.events,
             failures,
+            urgency,
         })
+    }
+
+    /// About how many octets it adds to a transaction.
+    pub(super) fn octets(&self) -> usize {
+        const ROW: usize = 1 << 10;
+        let bodies = self.ops.iter().map(|op| match op {
+            PreparedOp::Body(_, Body::Inline(sealed)) => sealed.len(),
+            PreparedOp::Body(..) | PreparedOp::Plain(_) => 0,
+        });
+        bodies.sum::<usize>() + (self.ops.len() + self.events.len()) * ROW
     }
 }
 
@@ -150,26 +172,17 @@ struct Group {
 }
 
 impl Committer {
-    pub(super) fn run(mut self, waiting: &Receiver<Job>) {
+    pub(super) fn run(mut self, waiting: &Lanes<Job>) {
         let _stop = StopOnPanic;
         loop {
-            let first = match self.recovery.left() {
-                None => waiting.recv().map_err(RecvTimeoutError::from),
-                Some(left) => waiting.recv_timeout(left),
-            };
-            let first = match first {
-                Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) => {
+            let jobs = match waiting.take(self.recovery.left()) {
+                Taken::Group(jobs) => jobs,
+                Taken::Nothing => {
                     self.try_to_reopen();
                     continue;
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Taken::Closed => return,
             };
-            let more = std::iter::from_fn(|| waiting.try_recv().ok());
-            let jobs: Vec<Job> = std::iter::once(first)
-                .chain(more)
-                .take(GROUP_LIMIT)
-                .collect();
             self.commit(jobs);
         }
     }
@@ -178,6 +191,7 @@ impl Committer {
         self.shared.latency.begin();
         let closed = self.shared.closed_because();
         let failures = self.shared.failures.load(Ordering::SeqCst);
+        drop(self.shared.take_briefs());
         let mut group = Group::default();
         let mut answers = Vec::new();
         for Job {
@@ -266,6 +280,7 @@ impl Committer {
                 Op::PutCertificate(_) | Op::RemoveCertificate(_) => {
                     (certificates::name(op), None, Expected::None)
                 }
+                Op::Minimize(_) => ("minimize".to_owned(), None, Expected::None),
                 Op::Paused(_) => ("paused".to_owned(), None, Expected::None),
                 Op::Policies(_) => ("policies".to_owned(), None, Expected::None),
                 Op::QuarantineDraft(id) | Op::RemoveDraft(id) => {
@@ -336,6 +351,11 @@ impl Committer {
                 group.applied.push(Applied::Paused(rows));
                 Ok(())
             }
+            Op::Minimize(orders) => {
+                self.remember(MINIMIZE, &orders, group)?;
+                group.applied.push(Applied::Minimize(orders.orders));
+                Ok(())
+            }
             Op::Policies(rows) => self.remember(POLICIES, &rows, group),
             op @ (Op::PutCertificate(_) | Op::RemoveCertificate(_)) => {
                 certificates::stage(&self.shared.sealer, op, &mut group.writes)
@@ -365,9 +385,7 @@ impl Committer {
                 Ok(())
             }
             Op::QuarantineEntry(id) => {
-                if let Some(ready) = self.index.entries.remove(&id).and_then(|known| known.ready) {
-                    group.writes.push(Write::Remove(Table::Ready, ready));
-                }
+                self.index.entries.remove(&id);
                 self.set_aside(Table::Entry, id.octets(), group)?;
                 group.applied.push(Applied::EntryGone(id));
                 Ok(())
@@ -392,14 +410,10 @@ impl Committer {
     ) -> Result<(), Fault> {
         let known = self.index.drafts.remove(&row.id);
         let body = place
-            .or_else(|| known.map(|known| known.body))
+            .or_else(|| known.map(Known::body))
             .unwrap_or(Place::Inline);
         row.revision += 1;
-        let known = Known {
-            revision: row.revision,
-            body: body.clone(),
-            ready: None,
-        };
+        let known = Known::new(row.revision, &body);
         self.index.drafts.insert(row.id, known);
         let key = row.id.octets().to_vec();
         let stored = Stored { row, body };
@@ -417,25 +431,11 @@ impl Committer {
         group: &mut Group,
     ) -> Result<(), Fault> {
         let known = self.index.entries.remove(&row.id);
-        let (old_body, old_ready) = known.map_or((None, None), |k| (Some(k.body), k.ready));
-        let body = place.or(old_body).unwrap_or(Place::Inline);
+        let body = place
+            .or_else(|| known.map(Known::body))
+            .unwrap_or(Place::Inline);
         row.revision += 1;
-        let ready = ready_key(&row);
-        if old_ready != ready {
-            group
-                .writes
-                .extend(old_ready.map(|key| Write::Remove(Table::Ready, key)));
-            group.writes.extend(
-                ready
-                    .clone()
-                    .map(|key| Write::Put(Table::Ready, key, Vec::new())),
-            );
-        }
-        let known = Known {
-            revision: row.revision,
-            body: body.clone(),
-            ready,
-        };
+        let known = Known::new(row.revision, &body);
         self.index.entries.insert(row.id, known);
         let key = row.id.octets().to_vec();
         let stored = Stored { row, body };
@@ -550,10 +550,7 @@ pub(super) fn causes(fault: &Fault) -> String {
 
 fn forget(known: Option<Known>, name: &str, group: &mut Group) {
     let Some(known) = known else { return };
-    group
-        .writes
-        .extend(known.ready.map(|key| Write::Remove(Table::Ready, key)));
-    match known.body {
+    match known.body() {
         Place::File { name, .. } => group.forgotten.push(name),
         Place::Inline => group
             .writes
@@ -585,16 +582,4 @@ fn seal_row<R: Serialize>(
     let json = Zeroizing::new(serde_json::to_vec(stored)?);
     let sealed = sealer.seal(table, &key, &json)?;
     Ok(Write::Put(table, key, sealed))
-}
-
-/// The key of a ready entry: most urgent first, then by when it is due.
-pub(super) fn ready_key(row: &EntryRow) -> Option<Vec<u8>> {
-    let urgency = Precedence::Override.number() - row.precedence.number();
-    let due = |at: Timestamp| {
-        u64::try_from(at.as_millisecond())
-            .unwrap_or(0)
-            .to_be_bytes()
-    };
-    (row.state == EntryState::Ready)
-        .then(|| [&[urgency][..], &due(row.due), row.id.octets()].concat())
 }

@@ -41,21 +41,21 @@ fn keys_come_in_order_and_tables_are_apart() {
         let engine = open(database);
         let all = [&b"\x01b"[..], b"\x01", b"\xff\xff", b"", b"\x01a"];
         engine
-            .apply(all.iter().map(|key| put(Table::Ready, key, key)).collect())
+            .apply(all.iter().map(|key| put(Table::Entry, key, key)).collect())
             .unwrap();
         engine.apply(vec![put(Table::Meta, b"m", b"")]).unwrap();
         let sorted = [&b""[..], b"\x01", b"\x01a", b"\x01b", b"\xff\xff"];
-        let found = engine.scan(Table::Ready, b"", 9).unwrap();
+        let found = engine.scan(Table::Entry, b"", 9).unwrap();
         assert!(found.iter().all(|pair| pair.key == pair.value));
         assert_eq!(keys(found), sorted);
-        let some = engine.scan(Table::Ready, b"\x01a", 2).unwrap();
+        let some = engine.scan(Table::Entry, b"\x01a", 2).unwrap();
         assert_eq!(keys(some), sorted[2..4]);
-        let last = engine.last(Table::Ready).unwrap().unwrap();
+        let last = engine.last(Table::Entry).unwrap().unwrap();
         assert_eq!(last.key, b"\xff\xff");
         assert_eq!(engine.last(Table::Quarantine).unwrap(), None);
         assert_eq!(engine.read(Table::Quarantine, b"m").unwrap(), None);
         assert!(engine.contains(Table::Meta, b"m").unwrap());
-        assert!(!engine.contains(Table::Ready, b"m").unwrap());
+        assert!(!engine.contains(Table::Entry, b"m").unwrap());
     });
 }
 

@@ -1,7 +1,7 @@
 //! What a storage engine must promise, whatever it is: redb, sled, or PostgreSQL beside them.
 //!
 //! An engine sees octets only: every value was sealed before it got here, and every key holds no
-//! more than what an engine may order by (precedence, due time, identifier, number).
+//! more than what an engine may order by (identifier, number).
 //!
 //! An engine promises: [`Engine::apply`] is atomic, and when it returns `Ok` everything in it is
 //! on stable storage; reads see applied writes at once; `scan` gives ascending order of keys.
@@ -32,13 +32,11 @@ pub enum Table {
     Meta,
     /// Table number and key to a value that could not be read any more.
     Quarantine,
-    /// Inverted precedence, due time and identifier to nothing: the order of the ready entries.
-    Ready,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Audit,
         Self::Body,
         Self::Certificate,
@@ -46,7 +44,6 @@ impl Table {
         Self::Entry,
         Self::Meta,
         Self::Quarantine,
-        Self::Ready,
     ];
 
     /// The table of that name.
@@ -64,7 +61,6 @@ impl Table {
             Self::Entry => "entry",
             Self::Meta => "meta",
             Self::Quarantine => "quarantine",
-            Self::Ready => "ready",
         }
     }
 }

@@ -5,13 +5,13 @@
 //! finish its own recovery.
 //! Refuses: a store that is in use, one that was never made, another key.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::bodies::{Bodies, Place};
-use super::committer::{Stored, ready_key};
+use super::committer::Stored;
 use super::database::Database;
 use super::disk::System;
 use super::engine::{Engine, Table};
@@ -70,17 +70,14 @@ pub fn examine(settings: &Settings) -> Result<Examination, Fault> {
         sealer: &sealer,
         bodies: &bodies,
         named: HashSet::new(),
-        ready: BTreeSet::new(),
         findings: Vec::new(),
     };
-    let entries = look.rows(Table::Entry, |look, row: &EntryRow| {
-        look.ready.extend(ready_key(row));
+    let entries = look.rows(Table::Entry, |row: &EntryRow| {
         (row.id.octets().to_vec(), entry_name(row.id), row.size)
     })?;
-    let drafts = look.rows(Table::Draft, |_, row: &DraftRow| {
+    let drafts = look.rows(Table::Draft, |row: &DraftRow| {
         (row.id.octets().to_vec(), draft_name(row.id), row.size)
     })?;
-    look.ready_table()?;
     look.loose_bodies()?;
     let (records, head) = look.chain()?;
     look.export(settings)?;
@@ -110,7 +107,6 @@ struct Look<'s> {
     bodies: &'s Bodies,
     /// Names of bodies that rows name.
     named: HashSet<String>,
-    ready: BTreeSet<Vec<u8>>,
     findings: Vec<Finding>,
 }
 
@@ -126,7 +122,7 @@ impl Look<'_> {
     fn rows<R: serde::de::DeserializeOwned>(
         &mut self,
         table: Table,
-        facts: impl Fn(&mut Self, &R) -> (Vec<u8>, String, u64),
+        facts: impl Fn(&R) -> (Vec<u8>, String, u64),
     ) -> Result<u64, Fault> {
         let mut good = 0;
         let (engine, sealer, bodies) = (self.engine, self.sealer, self.bodies);
@@ -138,7 +134,7 @@ impl Look<'_> {
                     return Ok(());
                 }
             };
-            let (id, name, size) = facts(self, &stored.row);
+            let (id, name, size) = facts(&stored.row);
             if let Err(text) = check_name(&id, &pair.key) {
                 self.wrong(name_of(table, &pair.key), text);
                 return Ok(());
@@ -155,24 +151,6 @@ impl Look<'_> {
             Ok(())
         })?;
         Ok(good)
-    }
-
-    /// The table of ready entries against the rows.
-    fn ready_table(&mut self) -> Result<(), Fault> {
-        let mut expected = std::mem::take(&mut self.ready);
-        let mut foreign = 0_u64;
-        for_each(self.engine, Table::Ready, |pair| {
-            foreign += u64::from(!expected.remove(&pair.key));
-            Ok(())
-        })?;
-        if foreign > 0 || !expected.is_empty() {
-            let text = format!(
-                "{} are missing and {foreign} are of no entry; the next start mends that",
-                expected.len()
-            );
-            self.wrong("the table of ready entries", text);
-        }
-        Ok(())
     }
 
     /// Small bodies that no row names.
@@ -313,7 +291,6 @@ mod tests {
                 Write::Remove(Table::Draft, drafts[2].key.clone()),
                 Write::Remove(Table::Body, body.key),
                 Write::Put(Table::Audit, record[4].key.clone(), record[3].value.clone()),
-                Write::Put(Table::Ready, vec![1; 25], Vec::new()),
             ]
         });
         let export = dir.path().join("audit.jsonl");
@@ -322,14 +299,13 @@ mod tests {
         for _ in 0..2 {
             let found = examine(&settings(dir.path())).unwrap();
             let what: Vec<_> = found.findings.iter().map(|f| f.what.as_str()).collect();
-            assert_eq!(what.len(), 6, "{:#?}", found.findings);
+            assert_eq!(what.len(), 5, "{:#?}", found.findings);
             for (part, at) in [
                 ("entry_01", 0),
                 ("the body of draft_01", 1),
-                ("ready", 2),
-                ("the table of bodies", 3),
-                ("audit record 5", 4),
-                ("exported", 5),
+                ("the table of bodies", 2),
+                ("audit record 5", 3),
+                ("exported", 4),
             ] {
                 assert!(what[at].contains(part), "{part}: {what:?}");
             }

@@ -1,6 +1,7 @@
 //! Durability: what is kept, and `commit`, which makes state and events durable together.
 //!
-//! - `change`: what one act changes. `rows`: what is kept. `committer`: the one thread that writes.
+//! - `change`: what one act changes. `rows`: what is kept, `brief`: what is kept in memory of it.
+//!   `committer`: the one thread that writes, `lanes`: the way there, urgent changes first.
 //! - `recover`: how the store comes back after a failed commit; `slot`, `latency`: its engine, its pace.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
 //!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one, `sled` the
@@ -17,6 +18,7 @@
 
 pub mod backup;
 mod bodies;
+mod brief;
 mod certificates;
 mod change;
 mod committer;
@@ -25,7 +27,9 @@ mod database;
 pub mod disk;
 pub mod engine;
 pub mod examine;
+mod lanes;
 mod latency;
+mod minimize;
 mod recover;
 pub mod redb;
 mod rows;
@@ -41,10 +45,9 @@ mod tests;
 pub mod upkeep;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
@@ -53,18 +56,21 @@ use committer::{Committer, Job, Prepared};
 use disk::{Disk, System};
 pub use engine::{Assurance, EngineKind};
 use engine::{Engine, EngineFault, LastStop, Table};
+use lanes::Lanes;
 use latency::Latency;
 use sealing::Sealer;
 use slot::Slot;
 use start::Source;
 use tokio::sync::watch;
 
+pub use brief::EntryBrief;
 pub use certificates::{Acceptance, CertificateRow};
 pub use change::Change;
 pub use latency::{BOUNDS as LATENCY_BOUNDS, Latencies};
+pub use minimize::{Exempt, Minimize, MinimizeAct, MinimizeRow};
 pub use rows::{
-    DraftRow, DraftState, EntryRow, EntryState, PausedRow, Permitted, PolicyRow, RecipientRow,
-    RecipientState, ReplyRow,
+    Considered, DraftRow, DraftState, EntryRow, EntryState, PausedRow, Permitted, PolicyRow,
+    RecipientRow, RecipientState, ReplyRow,
 };
 pub use sealing::{KeyFileError, StoreKey};
 
@@ -74,6 +80,8 @@ use crate::message::{DraftId, EntryId};
 
 /// The name under which the next hops that are held back are remembered.
 const PAUSED: &[u8] = b"paused";
+/// The name under which the orders of MINIMIZE are remembered.
+const MINIMIZE: &[u8] = b"minimize";
 /// The name under which the policies in force are remembered.
 const POLICIES: &[u8] = b"policies";
 
@@ -118,6 +126,8 @@ pub enum Applied {
     Entry(Box<EntryRow>),
     /// An entry is gone.
     EntryGone(EntryId),
+    /// These orders of MINIMIZE are known, and no others.
+    Minimize(Vec<MinimizeRow>),
     /// These next hops are held back, and no others.
     Paused(Vec<PausedRow>),
 }
@@ -320,6 +330,44 @@ impl Store {
             })
     }
 
+    /// One entry and its body.
+    pub fn entry_whole(
+        &self,
+        id: EntryId,
+    ) -> Result<Option<(EntryRow, Zeroizing<Vec<u8>>)>, Fault> {
+        let Some(committer::Stored { row, body }) = self.inner.stored_entry(id)? else {
+            return Ok(None);
+        };
+        let body = self.inner.body(&start::entry_name(id), &body, row.size)?;
+        Ok(Some((row, body)))
+    }
+
+    /// Every entry in brief, in no order that means anything. The first call after opening, before
+    /// any commit, is given what opening read; any other reads all rows.
+    pub fn briefs(&self) -> Result<Vec<EntryBrief>, Fault> {
+        if let Some(briefs) = self.inner.shared.take_briefs() {
+            return Ok(briefs);
+        }
+        let mut briefs = brief::Briefs::default();
+        let shared = &*self.inner.shared;
+        let mut visit = |pair: &engine::Pair| {
+            let json = shared.sealer.open(Table::Entry, &pair.key, &pair.value);
+            let kept = json.as_ref().ok_or_else(|| "it was changed".to_owned());
+            let kept = kept.and_then(|json| {
+                serde_json::from_slice::<brief::Kept<'_>>(json).map_err(|error| error.to_string())
+            });
+            match kept {
+                Ok(kept) => briefs.add(&kept.row),
+                Err(text) => tracing::error!(text, "a row of the table entry is damaged"),
+            }
+            Ok(())
+        };
+        shared
+            .engine
+            .with(|engine| start::for_each(engine, Table::Entry, &mut visit))?;
+        Ok(briefs.all)
+    }
+
     /// One draft.
     pub fn draft(&self, id: DraftId) -> Result<Option<DraftRow>, Fault> {
         Ok(self.inner.stored_draft(id)?.map(|stored| stored.row))
@@ -356,6 +404,14 @@ impl Store {
         let stored = self
             .inner
             .stored(Table::Meta, PAUSED, "the memory of paused next hops")?;
+        Ok(stored.unwrap_or_default())
+    }
+
+    /// The orders of MINIMIZE.
+    pub fn minimize(&self) -> Result<Minimize, Fault> {
+        let stored = self
+            .inner
+            .stored(Table::Meta, MINIMIZE, "the memory of MINIMIZE")?;
         Ok(stored.unwrap_or_default())
     }
 
@@ -408,6 +464,8 @@ struct Shared {
     closed: RwLock<Option<Arc<str>>>,
     /// How often it was closed; a change that was begun before is not taken after.
     failures: AtomicU64,
+    /// What opening read, until somebody takes it or a commit makes it old.
+    briefs: Mutex<Option<Vec<EntryBrief>>>,
     changes: AtomicU64,
     groups: AtomicU64,
     // Dropped after the engine: see `Marker`.
@@ -451,17 +509,25 @@ impl Shared {
             followers.iter().for_each(|follower| follower(event));
         }
     }
+
+    fn take_briefs(&self) -> Option<Vec<EntryBrief>> {
+        self.briefs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
 }
 
 struct Inner {
     shared: Arc<Shared>,
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Arc<Lanes<Job>>,
     committer: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Inner {
     fn start(shared: Arc<Shared>, committer: Committer) -> Result<Self, Fault> {
-        let (jobs, waiting) = mpsc::channel();
+        let jobs = Arc::new(Lanes::default());
+        let waiting = Arc::clone(&jobs);
         let committer = std::thread::Builder::new()
             .name("committer".into())
             .spawn(move || committer.run(&waiting))
@@ -472,7 +538,7 @@ impl Inner {
             })?;
         Ok(Self {
             shared,
-            jobs: Some(jobs),
+            jobs,
             committer: Some(committer),
         })
     }
@@ -490,13 +556,15 @@ impl Inner {
         prepared: Prepared,
         answer: impl FnOnce(Result<Committed, Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
+        let (urgency, octets) = (prepared.urgency, prepared.octets());
         let job = Job {
             prepared,
             answer: Box::new(answer),
             begun: std::time::Instant::now(),
         };
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
-        sent.and_then(Result::ok).ok_or_else(|| self.stopped())
+        self.jobs
+            .put(urgency, octets, job)
+            .map_err(|_| self.stopped())
     }
 
     fn stopped(&self) -> Fault {
@@ -565,7 +633,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        self.jobs.close();
         if let Some(committer) = self.committer.take()
             && committer.thread().id() != std::thread::current().id()
         {

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::brief::Briefs;
 use super::committer::{Committer, Known, Stored, causes};
 use super::engine::{Engine, LastStop, Table};
 use super::rows::{DraftRow, EntryRow};
 use super::start::{check_key, look_through, open_row};
-use super::{Applied, Fault, PAUSED};
+use super::{Applied, Fault, MINIMIZE, Minimize, PAUSED};
 use crate::audit::{Act, Event};
 use crate::clock::Clock;
 
@@ -108,7 +109,8 @@ impl Committer {
         let dir = &self.recovery.dir;
         let (index, chain) = shared.engine.with(|engine| {
             check_key(engine, &shared.sealer, dir)?;
-            look_through(engine, &shared.sealer, &shared.bodies, now, vec![event])
+            let found = (vec![event], &mut Briefs::default());
+            look_through(engine, &shared.sealer, &shared.bodies, now, found)
         })?;
         let mut entries = differing(&self.index.entries, &index.entries);
         let mut drafts = differing(&self.index.drafts, &index.drafts);
@@ -118,7 +120,7 @@ impl Committer {
                 Applied::DraftGone(id) => drop(drafts.insert(*id)),
                 Applied::Entry(row) => drop(entries.insert(row.id)),
                 Applied::EntryGone(id) => drop(entries.insert(*id)),
-                Applied::Paused(_) => {}
+                Applied::Minimize(_) | Applied::Paused(_) => {}
             }
         }
         let news = shared.engine.with(|engine| {
@@ -135,6 +137,10 @@ impl Committer {
             if let Some(sealed) = engine.read(Table::Meta, PAUSED)? {
                 let paused = open_row(&shared.sealer, Table::Meta, PAUSED, &sealed);
                 news.extend(paused.ok().map(Applied::Paused));
+            }
+            if let Some(sealed) = engine.read(Table::Meta, MINIMIZE)? {
+                let kept = open_row::<Minimize>(&shared.sealer, Table::Meta, MINIMIZE, &sealed);
+                news.extend(kept.ok().map(|kept| Applied::Minimize(kept.orders)));
             }
             Ok::<_, Fault>(news)
         })?;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    TableHandle,
 };
 
 use super::engine::{
@@ -18,6 +19,9 @@ use super::engine::{
 const NAME: &str = "redb";
 /// So much is written anew at once.
 const PIECE: usize = 1 << 20;
+/// How much of its file it may keep in memory: what memory a long queue takes does not come from
+/// here. (redb's own choice is a gibibyte.)
+const CACHE: usize = 64 << 20;
 
 /// The open database.
 pub struct Redb {
@@ -32,7 +36,8 @@ impl Redb {
         if !path.exists() {
             Self::make(path)?;
         }
-        let database = Database::create(path).map_err(|e| fault("open its file", e))?;
+        let database = Database::builder().set_cache_size(CACHE).create(path);
+        let database = database.map_err(|e| fault("open its file", e))?;
         Self::checked(database, assurance, last)
     }
 
@@ -66,7 +71,9 @@ impl Redb {
         if last == LastStop::Failed {
             write_anew(&storage).map_err(|e| fault("write its storage anew", e))?;
         }
-        let database = Database::builder().create_with_backend(storage);
+        let database = Database::builder()
+            .set_cache_size(CACHE)
+            .create_with_backend(storage);
         Self::checked(
             database.map_err(|e| fault("open its storage", e))?,
             assurance,
@@ -90,7 +97,29 @@ impl Redb {
             assurance,
         };
         engine.apply(Vec::new())?;
+        engine.without_old_tables()?;
         Ok(engine)
+    }
+}
+
+impl Redb {
+    /// Takes out the table in which versions before 20261121 repeated the order of the queue.
+    fn without_old_tables(&self) -> Result<(), EngineFault> {
+        const READY: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("ready");
+        let reading = self.database.begin_read();
+        let reading = reading.map_err(|e| fault("begin reading", e))?;
+        let tables = reading.list_tables();
+        let is_old = tables
+            .map_err(|e| fault("list its tables", e))?
+            .any(|table| TableHandle::name(&table) == TableHandle::name(&READY));
+        drop(reading);
+        if !is_old {
+            return Ok(());
+        }
+        let transaction = self.database.begin_write().map_err(|e| fault("begin", e))?;
+        let removed = transaction.delete_table(READY);
+        removed.map_err(|e| fault("remove a table", e))?;
+        transaction.commit().map_err(|e| fault("commit", e))
     }
 }
 
@@ -267,26 +296,26 @@ mod tests {
         let engine = Redb::open(&path, Assurance::High, LastStop::Clean).unwrap();
         engine
             .apply(vec![
-                put(Table::Ready, b"b", b""),
-                put(Table::Ready, b"a", b"1"),
+                put(Table::Entry, b"b", b""),
+                put(Table::Entry, b"a", b"1"),
             ])
             .unwrap();
         engine
             .apply(vec![
-                put(Table::Ready, b"c", b"3"),
-                Write::Remove(Table::Ready, b"b".to_vec()),
+                put(Table::Entry, b"c", b"3"),
+                Write::Remove(Table::Entry, b"b".to_vec()),
             ])
             .unwrap();
         drop(engine);
         let engine = Redb::open(&path, Assurance::Standard, LastStop::Unclean).unwrap();
         let keys = |pairs: Vec<Pair>| pairs.into_iter().map(|p| p.key).collect::<Vec<_>>();
         assert_eq!(
-            keys(engine.scan(Table::Ready, b"", 9).unwrap()),
+            keys(engine.scan(Table::Entry, b"", 9).unwrap()),
             [b"a", b"c"]
         );
-        assert_eq!(keys(engine.scan(Table::Ready, b"b", 1).unwrap()), [b"c"]);
-        assert_eq!(engine.last(Table::Ready).unwrap().unwrap().value, b"3");
-        assert_eq!(engine.read(Table::Ready, b"b").unwrap(), None);
+        assert_eq!(keys(engine.scan(Table::Entry, b"b", 1).unwrap()), [b"c"]);
+        assert_eq!(engine.last(Table::Entry).unwrap().unwrap().value, b"3");
+        assert_eq!(engine.read(Table::Entry, b"b").unwrap(), None);
         assert_eq!(engine.read(Table::Draft, b"a").unwrap(), None);
         assert_eq!(engine.last(Table::Draft).unwrap(), None);
     }

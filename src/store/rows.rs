@@ -53,6 +53,15 @@ pub struct EntryRow {
     /// When the sender is told that it takes long, if that is still to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Timestamp>,
+    /// When its postmaster is alarmed that it is still here, if that is still to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdue: Option<Timestamp>,
+    /// Who signed it; nobody for the switch's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub originator: Option<Address>,
+    /// Whether its originator says, under a signature, that MINIMIZE was considered.
+    #[serde(default, skip_serializing_if = "Considered::is_no")]
+    pub considered: Considered,
     /// The length of its body in octets.
     pub size: u64,
     /// How often the row was updated; kept by the store.
@@ -60,8 +69,8 @@ pub struct EntryRow {
 }
 
 impl EntryRow {
-    /// 1: terms and notice.
-    pub const VERSION: u16 = 1;
+    /// 1: terms and notice. 2: overdue, originator, considered.
+    pub const VERSION: u16 = 2;
 
     /// `from` as a path.
     pub fn reverse_path(&self) -> Result<ReversePath, AddressError> {
@@ -69,6 +78,23 @@ impl EntryRow {
             "" => Ok(ReversePath::Null),
             mailbox => Address::parse(mailbox).map(ReversePath::Address),
         }
+    }
+}
+
+/// Whether somebody considered that MINIMIZE is in force, and sent a message all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Considered {
+    /// Nobody says so.
+    #[default]
+    No,
+    /// The originator does.
+    Yes,
+}
+
+impl Considered {
+    const fn is_no(&self) -> bool {
+        matches!(self, Self::No)
     }
 }
 

@@ -242,7 +242,6 @@ const fn number(table: Table) -> u8 {
         Table::Entry => 4,
         Table::Meta => 5,
         Table::Quarantine => 6,
-        Table::Ready => 7,
     }
 }
 

@@ -1,31 +1,31 @@
 //! What is checked and mended when the store is opened.
 //!
-//! Promises: every row that is served can be read and has its body; what cannot be read is set
-//! aside with an event, never skipped in silence and never a reason to stop; files that no row
-//! names are removed with an event; the exported chain is completed.
+//! Promises: what cannot be read is set aside with an event, never skipped in silence and never a
+//! reason to stop; files that no row names are removed with an event; the exported chain is completed.
+//! Each entry is opened once; a million of them take seconds. (Small bodies of entries, which are in
+//! one commit with their rows, are looked at when the entry is claimed, and by `store check`.)
 //! Refuses: to go on with another key than the store was made with, or after an audit record that
 //! cannot be read: a chain that went on from there would hide what was lost.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::bodies::{Bodies, Place, sync_dir};
-use super::committer::{
-    Committer, Exporter, Index, Known, Stored, quarantine, ready_key, seal_record,
-};
+use super::brief::{Briefs, Kept};
+use super::committer::{Committer, Exporter, Index, Known, Stored, quarantine, seal_record};
 use super::crash::{self, Point};
 use super::database::Database;
 use super::disk::Disk;
 use super::engine::{Engine, EngineFault, LastStop, Pair, Table, Write};
 use super::latency::Latency;
 use super::recover::{Make, Recovery};
-use super::rows::{DraftRow, EntryRow};
+use super::rows::DraftRow;
 use super::sealing::Sealer;
 use super::slot::Slot;
 use super::{Fault, Inner, Marker, Settings, Shared, Store};
@@ -106,7 +106,9 @@ pub(super) fn open(
     check_key(&*engine, &sealer, &dir.display().to_string())?;
 
     let now = clock.now();
-    let (index, mut chain) = look_through(&*engine, &sealer, &bodies, now, Vec::new())?;
+    let mut briefs = Briefs::default();
+    let events = Vec::new();
+    let (index, mut chain) = look_through(&*engine, &sealer, &bodies, now, (events, &mut briefs))?;
     crash::here(Point::Opening);
 
     let export = match export {
@@ -144,6 +146,7 @@ pub(super) fn open(
         latency: Latency::default(),
         closed: RwLock::default(),
         failures: AtomicU64::new(0),
+        briefs: Mutex::new(Some(briefs.all)),
         changes: AtomicU64::new(0),
         groups: AtomicU64::new(0),
         marker: Marker {
@@ -170,12 +173,11 @@ pub(super) fn look_through(
     sealer: &Sealer,
     bodies: &Bodies,
     now: Timestamp,
-    mut events: Vec<Event>,
+    (mut events, briefs): (Vec<Event>, &mut Briefs),
 ) -> Result<(Index, Chain), Fault> {
     let mut chain = Chain::after(chain_head(engine, sealer)?);
     let mut found = Findings::default();
-    let index = load(engine, sealer, bodies, &mut found)?;
-    found.writes.extend(mend_ready(engine, &index)?);
+    let index = load(engine, sealer, bodies, &mut found, briefs)?;
     let swept = sweep(engine, bodies, &index, &found)?;
     events.extend(found.damaged.iter().map(|(what, text)| {
         Event::new(now, Act::Quarantined, "switch")
@@ -339,29 +341,12 @@ fn load(
     sealer: &Sealer,
     bodies: &Bodies,
     found: &mut Findings,
+    briefs: &mut Briefs,
 ) -> Result<Index, Fault> {
     let mut index = Index::default();
     for_each(engine, Table::Entry, |pair| {
-        let row = open_row::<Stored<EntryRow>>(sealer, Table::Entry, &pair.key, &pair.value);
-        let checked = row.and_then(|stored| {
-            let row = &stored.row;
-            check_name(row.id.octets(), &pair.key)?;
-            check_body(engine, bodies, &entry_name(row.id), &stored.body, row.size)?;
-            Ok(stored)
-        });
-        match checked {
-            Ok(Stored { row, body }) => {
-                let ready = ready_key(&row);
-                index.entries.insert(
-                    row.id,
-                    Known {
-                        revision: row.revision,
-                        body,
-                        ready,
-                    },
-                );
-            }
-            Err(text) => found.set_aside(Table::Entry, pair, text),
+        if let Err(text) = load_entry(sealer, bodies, pair, &mut index, briefs) {
+            found.set_aside(Table::Entry, pair, text);
         }
         Ok(())
     })?;
@@ -375,20 +360,36 @@ fn load(
         });
         match checked {
             Ok(Stored { row, body }) => {
-                index.drafts.insert(
-                    row.id,
-                    Known {
-                        revision: row.revision,
-                        body,
-                        ready: None,
-                    },
-                );
+                let known = Known::new(row.revision, &body);
+                index.drafts.insert(row.id, known);
             }
             Err(text) => found.set_aside(Table::Draft, pair, text),
         }
         Ok(())
     })?;
     Ok(index)
+}
+
+/// Takes over one entry, if its row can be read.
+fn load_entry(
+    sealer: &Sealer,
+    bodies: &Bodies,
+    pair: &Pair,
+    index: &mut Index,
+    briefs: &mut Briefs,
+) -> Result<(), String> {
+    let json = sealer
+        .open(Table::Entry, &pair.key, &pair.value)
+        .ok_or("it was changed")?;
+    let Kept { row, body } = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    check_name(row.id.octets(), &pair.key)?;
+    if let Place::File { name, .. } = &body {
+        bodies.check(name, row.size)?;
+    }
+    briefs.add(&row);
+    let known = Known::new(row.revision, &body);
+    index.entries.insert(row.id, known);
+    Ok(())
 }
 
 impl Findings {
@@ -434,27 +435,6 @@ fn check_body(
     }
 }
 
-/// The table of ready entries follows from the rows: whatever differs is put right.
-fn mend_ready(engine: &dyn Engine, index: &Index) -> Result<Vec<Write>, Fault> {
-    let expected: BTreeSet<&Vec<u8>> = index
-        .entries
-        .values()
-        .filter_map(|known| known.ready.as_ref())
-        .collect();
-    let mut present = BTreeSet::new();
-    for_each(engine, Table::Ready, |pair| {
-        present.insert(pair.key.clone());
-        Ok(())
-    })?;
-    let missing = expected.iter().filter(|key| !present.contains(**key));
-    let mut writes: Vec<Write> = missing
-        .map(|key| Write::Put(Table::Ready, key.to_vec(), Vec::new()))
-        .collect();
-    let foreign = present.iter().filter(|key| !expected.contains(key));
-    writes.extend(foreign.map(|key| Write::Remove(Table::Ready, key.clone())));
-    Ok(writes)
-}
-
 fn sweep(
     engine: &dyn Engine,
     bodies: &Bodies,
@@ -462,9 +442,9 @@ fn sweep(
     found: &Findings,
 ) -> Result<u64, Fault> {
     let known = index.entries.values().chain(index.drafts.values());
-    let named = known.filter_map(|known| match &known.body {
-        Place::File { name, .. } => Some(name.clone()),
-        Place::Inline => None,
+    let named = known.filter_map(|known| match known.file.as_deref() {
+        Some(Place::File { name, .. }) => Some(name.clone()),
+        Some(Place::Inline) | None => None,
     });
     // The body of a row that was set aside stays, for whoever can still read the row.
     let mut stems: HashSet<String> = found.damaged.iter().map(|(name, _)| name.clone()).collect();

@@ -81,20 +81,17 @@ fn reseal(
         let mut group = Vec::new();
         for_each(old, table, |pair| {
             let (of, key) = sealed_for(table, &pair.key);
-            let value = match table {
-                Table::Ready => pair.value.clone(),
-                _ => match from.open(of, key, &pair.value) {
-                    Some(value) => to.seal(of, key, &value)?,
-                    // What was set aside may be what nobody can open; it stays as it is.
-                    None if table == Table::Quarantine => pair.value.clone(),
-                    None => {
-                        return Err(Fault::Damaged {
-                            what: format!("a value of the table {}", table.name()),
-                            text: "it does not open under the old key; see `ravelin store check`"
-                                .into(),
-                        });
-                    }
-                },
+            let value = match from.open(of, key, &pair.value) {
+                Some(value) => to.seal(of, key, &value)?,
+                // What was set aside may be what nobody can open; it stays as it is.
+                None if table == Table::Quarantine => pair.value.clone(),
+                None => {
+                    return Err(Fault::Damaged {
+                        what: format!("a value of the table {}", table.name()),
+                        text: "it does not open under the old key; see `ravelin store check`"
+                            .into(),
+                    });
+                }
             };
             moved += 1;
             group.push(Write::Put(table, pair.key.clone(), value));

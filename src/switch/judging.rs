@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Judged, Switch, harvest, permits};
-use crate::check;
+use crate::check::{self, minimize::minimized};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::crypto::revocation::noted::{self, Noted};
@@ -21,6 +21,7 @@ use crate::message::received::Received;
 use crate::open::{self, Opener};
 use crate::review::{self, Review};
 use crate::seal;
+use crate::store::MinimizeRow;
 
 /// What judging a message came to.
 pub(super) struct Judgement {
@@ -57,10 +58,11 @@ impl Switch {
             return Judgement::at_once(self.now(), fault.into());
         }
         loop {
-            let permit = self.permits.take(permits::urgency(&received)).await;
+            let permit = self.permits.take(permits::urgency(config, &received)).await;
             let (judged_under, at) = (Arc::clone(config), self.now());
             let message = received.clone();
-            let work = move || noted::noting(|| judge(&judged_under, at, message));
+            let orders = self.queue.minimize().orders;
+            let work = move || noted::noting(|| judge(&judged_under, at, &orders, message));
             let judged = tokio::task::spawn_blocking(work).await;
             drop(permit);
             let (verdict, noted) = judged.unwrap_or_else(|error| {
@@ -100,11 +102,17 @@ impl Switch {
 
 /// The steps of the line, one after the other. No waiting, but for what the directory was not asked
 /// ahead: the domains of recipients without a certificate.
-fn judge(config: &Config, at: Timestamp, received: Received) -> Result<Judged, Stop> {
+fn judge(
+    config: &Config,
+    at: Timestamp,
+    orders: &[MinimizeRow],
+    received: Received,
+) -> Result<Judged, Stop> {
     let bytes = Arc::clone(received.bytes());
     let opener = Opener::for_peer(config, at, received.peer());
     let opened = open::open(&opener, received)?;
     let cleared = check::check(config, at, opened)?;
+    minimized(orders, at, &cleared)?;
     match review::review(config, at, cleared)? {
         Review::Hold(draft) => Ok(Judged::Held(draft, bytes)),
         Review::Release(released) => {

@@ -11,7 +11,7 @@ use crate::config::{Config, Link, SealProfile, TlsNeed};
 use crate::decision::Fault;
 use crate::deliver;
 use crate::message::EntryId;
-use crate::queue::{ANOTHER_NEXT_HOP, OperatorError, Which};
+use crate::queue::{ANOTHER_NEXT_HOP, Cursor, EntryAct, OperatorError, Page, Which};
 use crate::smtp::dialogue::Onward;
 use crate::store::{EntryRow, PausedRow};
 
@@ -68,13 +68,18 @@ impl From<crate::store::Fault> for QueueError {
 }
 
 impl Switch {
-    /// What waits, most urgent first.
+    /// A page of what waits, most urgent first.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn queue(&self) -> Result<Vec<EntryRow>, Fault> {
+    pub fn queue(
+        &self,
+        after: Option<Cursor>,
+        next_hop: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, Fault> {
         self.queue
-            .list()
+            .page(after, next_hop, limit)
             .map_err(|error| Fault::new("list the queue", error))
     }
 
@@ -111,12 +116,12 @@ impl Switch {
             _ => false,
         };
         if !whole {
-            for id in self.queue.matching(which)? {
-                match self.act_on(&config, id, act, actor, reason).await {
-                    Ok(()) => done.done.push(id),
-                    Err(OperatorError::Fault(fault)) => return Err(fault.into()),
+            let ids = self.queue.matching(which)?;
+            for (entry, result) in self.act_on(&config, &ids, act, actor, reason).await? {
+                match result {
+                    Ok(()) => done.done.push(entry),
                     Err(error) => done.not_done.push(NotDone {
-                        entry: id,
+                        entry,
                         text: error.to_string(),
                     }),
                 }
@@ -129,29 +134,42 @@ impl Switch {
     async fn act_on(
         &self,
         config: &Config,
-        id: EntryId,
+        ids: &[EntryId],
         act: &QueueAct,
         actor: &str,
         reason: &str,
-    ) -> Result<(), OperatorError> {
-        match act {
-            QueueAct::Hold => self.queue.hold(id, actor, reason).await.map(drop),
-            QueueAct::Resume => self.queue.resume(id, actor, reason).await.map(drop),
-            QueueAct::Retry => self.queue.retry_now(id, actor, reason).await.map(drop),
-            QueueAct::Redirect(to) => {
-                let row = self.queue.show(id)?.ok_or(OperatorError::NotThere(id))?;
-                self.fits(config, &row, to)
-                    .map_err(|why| OperatorError::NotFit(id, why))?;
-                self.queue.redirect(id, to, actor, reason).await.map(drop)
-            }
+    ) -> Result<Vec<(EntryId, Result<(), OperatorError>)>, crate::store::Fault> {
+        let act = match act {
+            QueueAct::Hold => EntryAct::Hold,
+            QueueAct::Resume => EntryAct::Resume,
+            QueueAct::Retry => EntryAct::Retry,
+            QueueAct::Redirect(to) => EntryAct::Redirect(to.clone()),
             QueueAct::Remove => {
-                let (claimed, finished) = self.queue.remove(id, actor, reason)?;
-                self.settle(claimed, finished, Onward::Silent).await;
-                match self.queue.show(id)? {
-                    None => Ok(()),
-                    Some(_) => Err(OperatorError::InFlight(id)),
+                let mut done = Vec::with_capacity(ids.len());
+                for id in ids {
+                    match self.remove(*id, actor, reason).await {
+                        Err(OperatorError::Fault(fault)) => return Err(fault),
+                        result => done.push((*id, result)),
+                    }
                 }
+                return Ok(done);
             }
+        };
+        let may = |row: &EntryRow| match &act {
+            EntryAct::Redirect(to) => self
+                .fits(config, row, to)
+                .map_err(|why| OperatorError::NotFit(row.id, why)),
+            EntryAct::Hold | EntryAct::Resume | EntryAct::Retry => Ok(()),
+        };
+        self.queue.act_on(ids, &act, actor, reason, may).await
+    }
+
+    async fn remove(&self, id: EntryId, actor: &str, reason: &str) -> Result<(), OperatorError> {
+        let (claimed, finished) = self.queue.remove(id, actor, reason)?;
+        self.settle(claimed, finished, Onward::Silent).await;
+        match self.queue.show(id)? {
+            None => Ok(()),
+            Some(_) => Err(OperatorError::InFlight(id)),
         }
     }
 }

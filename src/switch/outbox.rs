@@ -40,6 +40,14 @@ impl Outbox for Switch {
         let finished = self.queue.expire(&claimed);
         self.settle(claimed, finished, Onward::Silent).await;
     }
+
+    async fn overdue(&self, claimed: Claimed) {
+        let mut finished = self.queue.overdue(&claimed);
+        if let Err(fault) = self.alarm(&mut finished.change, claimed.row()) {
+            tracing::error!(fault = %fault.chain(), "an alarm could not be written");
+        }
+        self.settle(claimed, finished, Onward::Silent).await;
+    }
 }
 
 impl Switch {

@@ -1,30 +1,51 @@
 //! CPU permits by precedence: the most urgent waiter gets the next one.
+//!
+//! Promises: some are kept for Immediate and above: when every core judges a large ROUTINE message,
+//! an urgent one begins at once beside them, and the system shares the cores.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::config::Config;
 use crate::message::Precedence;
 use crate::message::military::Military;
 use crate::message::received::Received;
 
-/// As many permits as there are cores; a waiter of higher precedence overtakes.
+/// As many permits as there are cores, and half as many for urgent messages alone; a waiter of higher
+/// precedence overtakes.
 pub(super) struct Permits(Arc<Mutex<State>>);
 
 struct State {
     free: usize,
+    /// Beside them, for Immediate and above.
+    kept: usize,
     arrivals: u64,
     /// Most urgent first, then in order of arrival.
     waiting: BTreeMap<(std::cmp::Reverse<Precedence>, u64), oneshot::Sender<Permit>>,
 }
 
 /// The right to one core, given back when dropped.
-pub(super) struct Permit(Option<Arc<Mutex<State>>>);
+pub(super) struct Permit(Option<(Arc<Mutex<State>>, Kind)>);
+
+/// Whom a permit may be given on to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Anybody.
+    Free,
+    /// Immediate and above.
+    Kept,
+}
+
+fn is_urgent(precedence: Precedence) -> bool {
+    precedence >= Precedence::Immediate
+}
 
 /// How urgent a message says it is, before anything of it is verified: for the order of work alone.
-/// The most urgent that anybody says: what is signed and what is not, is found out only then.
-pub(super) fn urgency(received: &Received) -> Precedence {
+/// The most urgent that anybody says, as far as the peer may be: what is signed and what is not, is
+/// found out only then.
+pub(super) fn urgency(config: &Config, received: &Received) -> Precedence {
     let military = Military::read(received.headers()).unwrap_or_default();
     let envelope = received.envelope().priority;
     [
@@ -36,16 +57,19 @@ pub(super) fn urgency(received: &Received) -> Precedence {
     .flatten()
     .max()
     .unwrap_or_default()
+    .min(config.highest_precedence(&received.peer().identity))
 }
 
 impl Permits {
     pub fn for_this_machine() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::new(cores, cores.div_ceil(2))
     }
 
-    pub fn new(free: usize) -> Self {
+    pub fn new(free: usize, kept: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free,
+            kept,
             arrivals: 0,
             waiting: BTreeMap::new(),
         })))
@@ -57,7 +81,11 @@ impl Permits {
             let mut state = lock(&self.0);
             if state.free > 0 {
                 state.free -= 1;
-                return Permit(Some(Arc::clone(&self.0)));
+                return Permit(Some((Arc::clone(&self.0), Kind::Free)));
+            }
+            if is_urgent(precedence) && state.kept > 0 {
+                state.kept -= 1;
+                return Permit(Some((Arc::clone(&self.0), Kind::Kept)));
             }
             state.arrivals += 1;
             let (give, turn) = oneshot::channel();
@@ -75,19 +103,26 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(permits) = self.0.take() else { return };
+        let Some((permits, kind)) = self.0.take() else {
+            return;
+        };
         loop {
             let next = {
                 let mut state = lock(&permits);
-                match state.waiting.pop_first() {
-                    Some((_, next)) => next,
+                let first = state.waiting.first_entry();
+                let first = first.filter(|first| kind == Kind::Free || is_urgent(first.key().0.0));
+                match first {
+                    Some(first) => first.remove(),
                     None => {
-                        state.free += 1;
+                        match kind {
+                            Kind::Free => state.free += 1,
+                            Kind::Kept => state.kept += 1,
+                        }
                         return;
                     }
                 }
             };
-            match next.send(Permit(Some(Arc::clone(&permits)))) {
+            match next.send(Permit(Some((Arc::clone(&permits), kind)))) {
                 Ok(()) => return,
                 // The waiter went away; its permit must not give itself on in turn.
                 Err(mut unwanted) => unwanted.0 = None,
@@ -106,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_most_urgent_waiter_goes_first_and_no_permit_is_lost() {
-        let permits = Arc::new(Permits::new(1));
+        let permits = Arc::new(Permits::new(1, 0));
         let first = permits.take(Precedence::Routine).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut waiters = Vec::new();
@@ -134,5 +169,29 @@ mod tests {
             [Precedence::Flash, Precedence::Priority, Precedence::Routine]
         );
         drop(permits.take(Precedence::Deferred).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_for_the_urgent_alone() {
+        let permits = Permits::new(1, 1);
+        let routine = permits.take(Precedence::Routine).await;
+        let waits = async |permits: &Permits, precedence| {
+            let soon = std::time::Duration::from_millis(10);
+            tokio::time::timeout(soon, permits.take(precedence)).await
+        };
+        assert!(waits(&permits, Precedence::Priority).await.is_err());
+        let flash = waits(&permits, Precedence::Immediate).await.unwrap();
+        assert!(waits(&permits, Precedence::Flash).await.is_err(), "no more");
+        drop(flash);
+        assert!(
+            waits(&permits, Precedence::Priority).await.is_err(),
+            "it is kept again, not given on"
+        );
+        let flash = waits(&permits, Precedence::Flash).await.unwrap();
+        drop(routine);
+        drop(waits(&permits, Precedence::Deferred).await.unwrap());
+        drop(flash);
+        let state = lock(&permits.0);
+        assert_eq!((state.free, state.kept), (1, 1));
     }
 }

@@ -20,6 +20,8 @@ use tokio_rustls::TlsAcceptor;
 pub enum Keep {
     /// They are counted.
     Count,
+    /// Those that hold this text are kept until they are taken.
+    Marked(&'static str),
     /// They are kept until they are taken.
     Whole,
 }
@@ -148,7 +150,12 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             Step::Ask(_) => session.answer(Reply::new(250, (2, 1, 0), "go on")),
             Step::Close => return Ok(false),
             Step::Mail(_, message) => {
-                if taken.keep == Keep::Whole {
+                let is_kept = match taken.keep {
+                    Keep::Count => false,
+                    Keep::Marked(mark) => message.windows(mark.len()).any(|w| w == mark.as_bytes()),
+                    Keep::Whole => true,
+                };
+                if is_kept {
                     taken.messages.lock().unwrap().push(message);
                 }
                 taken.count.fetch_add(1, Ordering::SeqCst);
