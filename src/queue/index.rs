@@ -59,6 +59,13 @@ pub(super) struct Index {
     minimize: Orders,
 }
 
+/// What is read at start for one next hop.
+#[derive(Default)]
+struct Loaded {
+    due: Vec<Order>,
+    waiting: Vec<(i64, Number)>,
+}
+
 /// The orders of MINIMIZE that are known, and how often they changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orders {
@@ -74,7 +81,7 @@ impl Index {
         let now = micros(now);
         self.items.reserve(briefs.len());
         let (mut listed, mut watched) = (Vec::new(), Vec::new());
-        let mut parts: HashMap<u32, (Vec<Order>, Vec<(i64, Number)>)> = HashMap::new();
+        let mut parts: HashMap<u32, Loaded> = HashMap::new();
         for brief in briefs {
             let hop = self.hop(&brief.next_hop);
             let mut item = Item::of_brief(&brief, hop);
@@ -91,10 +98,10 @@ impl Index {
             };
             let number = self.items.put(item.clone());
             let order = item.order(number);
-            let (dues, waiting) = parts.entry(hop).or_default();
+            let part = parts.entry(hop).or_default();
             match item.place {
-                Place::Due => dues.push(order),
-                Place::Waiting => waiting.push((due, number)),
+                Place::Due => part.due.push(order),
+                Place::Waiting => part.waiting.push((due, number)),
                 _ => self.with(number, |hop, item| hop.put_in(number, item, now)),
             }
             listed.push(order);
@@ -112,14 +119,14 @@ impl Index {
             .into_iter()
             .chain(std::mem::take(&mut self.watched))
             .collect();
-        for (hop, (dues, waiting)) in parts {
+        for (hop, part) in parts {
             if let Some(hop) = self.hop_mut(hop) {
                 let before = (
                     std::mem::take(&mut hop.due),
                     std::mem::take(&mut hop.waiting),
                 );
-                hop.due = dues.into_iter().chain(before.0).collect();
-                hop.waiting = waiting.into_iter().chain(before.1).collect();
+                hop.due = part.due.into_iter().chain(before.0).collect();
+                hop.waiting = part.waiting.into_iter().chain(before.1).collect();
             }
         }
     }

@@ -44,7 +44,7 @@ use crate::message::service::ByMode;
 use crate::seal::Sealed;
 use crate::store::{
     Applied, Change, Committed, EntryRow, EntryState, Fault, RecipientRow, RecipientState,
-    ReplyRow, Store,
+    ReplyRow, Store, WholeEntry,
 };
 use index::Index;
 use window::Heard;
@@ -384,7 +384,7 @@ impl Queue {
 
     fn kept(&self, id: EntryId) -> Result<Option<Kept>, Fault> {
         let whole = self.store.entry_whole(id)?;
-        Ok(whole.map(|(row, body)| Kept { row, body }))
+        Ok(whole.map(|WholeEntry { row, body }| Kept { row, body }))
     }
 
     fn holding(&self, id: EntryId) -> Hold {

@@ -106,6 +106,14 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// An entry with its body.
+pub struct WholeEntry {
+    /// What is known of it.
+    pub row: EntryRow,
+    /// What is to go on the wire.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
 /// What a commit did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
@@ -331,15 +339,13 @@ impl Store {
     }
 
     /// One entry and its body.
-    pub fn entry_whole(
-        &self,
-        id: EntryId,
-    ) -> Result<Option<(EntryRow, Zeroizing<Vec<u8>>)>, Fault> {
+    pub fn entry_whole(&self, id: EntryId) -> Result<Option<WholeEntry>, Fault> {
         let Some(committer::Stored { row, body }) = self.inner.stored_entry(id)? else {
             return Ok(None);
         };
-        let body = self.inner.body(&start::entry_name(id), &body, row.size)?;
-        Ok(Some((row, body)))
+        let name = start::entry_name(id);
+        let body = self.inner.body(&name, &body, row.size)?;
+        Ok(Some(WholeEntry { row, body }))
     }
 
     /// Every entry in brief, in no order that means anything. The first call after opening, before
