@@ -129,8 +129,12 @@ fn what_is_issued_is_good_for_its_purpose_and_says_that_it_is_exercise() {
     let tls = lab.certificate("tls.pem");
     assert_eq!(tls.dns_names(), ["switch.alder.example"]);
     assert_eq!(tls.ip_addresses().len(), 1);
+    // What `ravelin init` makes is of the same kind.
+    lab.good("init first");
     for name in [
         "anna.pem",
+        "first/pki/ca.pem",
+        "first/pki/sign.pem",
         "sign.pem",
         "tls.pem",
         "pki/authorities/root.pem",

@@ -12,7 +12,7 @@ use super::super::answer::{Answer, Trouble, chain};
 use super::super::label;
 use super::super::material::{self, Named};
 use super::super::print;
-use super::{DAY, Kind, Where, failed, folder, later, not_there};
+use super::{DAY, HOUR, Kind, Where, earlier, failed, folder, later, not_there};
 use crate::clock::{Clock, Timestamp};
 use crate::crypto::certificate::Certificate;
 use crate::crypto::keys::Identity;
@@ -335,7 +335,8 @@ fn order(
         emails,
         dns_names,
         ip_addresses: issue.ip.clone(),
-        not_before: now,
+        // Clocks differ.
+        not_before: earlier(now, HOUR),
         not_after: later(now, DAY.saturating_mul(issue.days)),
         crl_urls: given(&issue.crl_url, &record.crl_url),
         ocsp_urls: given(&issue.ocsp_url, &record.ocsp_url),

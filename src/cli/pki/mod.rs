@@ -23,6 +23,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::crypto::algorithm::{Curve, KeyKind};
 use crate::crypto::lab::{Authority, LabError};
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The commands of `ravelin pki`.
@@ -199,6 +200,11 @@ fn not_there(paths: &[&Path]) -> Result<(), Trouble> {
         )),
         None => Ok(()),
     }
+}
+
+fn earlier(at: Timestamp, by: Duration) -> Timestamp {
+    at.saturating_sub(jiff::SignedDuration::try_from(by).unwrap_or_default())
+        .unwrap_or(at)
 }
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {
