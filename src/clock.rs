@@ -53,6 +53,13 @@ impl Clock {
         }
     }
 
+    /// Puts a fixed clock at another time, also an earlier one, as when somebody sets the machine's.
+    pub fn set(&self, at: Timestamp) {
+        if let Source::Fixed { seconds, .. } = &self.0 {
+            seconds.store(at.as_second(), Ordering::SeqCst);
+        }
+    }
+
     /// Sixteen octets that no earlier call returned: random, or counted up by a fixed clock.
     pub fn fresh_id(&self) -> [u8; 16] {
         match &self.0 {

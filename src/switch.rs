@@ -22,10 +22,12 @@ mod operator;
 mod permits;
 mod policies;
 mod reload;
+mod standing;
 mod revocation;
+mod turned_away;
 mod upkeep;
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, RwLock};
 
 pub use checkpoints::Contradicted;
@@ -49,6 +51,7 @@ use crate::queue::Queue;
 use crate::report;
 use crate::review::{Draft, Released};
 use crate::seal::Sealed;
+use crate::smtp::reply::Reply;
 use crate::store::crash::{self, Point};
 use crate::store::{Change, Store};
 use harvest::Brought;
@@ -75,6 +78,10 @@ pub struct Switch {
     unwitnessed: AtomicBool,
     /// What was told of certificates that come to an end.
     ending: tokio::sync::Mutex<expiry::Told>,
+    turned_away: turned_away::Lately,
+    sessions: Arc<AtomicUsize>,
+    /// Who asked the switch to stop.
+    stop: tokio::sync::watch::Sender<Option<String>>,
 }
 
 /// What judging a message came to.
@@ -84,6 +91,14 @@ enum Judged {
 }
 
 impl Line for Switch {
+    async fn turned_away(&self, peer: Peer, reply: &Reply) {
+        self.note_turned_away(&peer, reply).await;
+    }
+
+    fn sessions(&self) -> &Arc<AtomicUsize> {
+        &self.sessions
+    }
+
     fn has_room(&self, priority: Option<i8>) -> bool {
         let room = self.head_room();
         // Without a number a field of the message decides, once it is there.
@@ -154,6 +169,9 @@ impl Switch {
             checkpointed: tokio::sync::Mutex::new(0),
             unwitnessed: AtomicBool::new(false),
             ending: tokio::sync::Mutex::default(),
+            turned_away: turned_away::Lately::default(),
+            sessions: Arc::default(),
+            stop: tokio::sync::watch::Sender::new(None),
         }
     }
 

@@ -65,6 +65,8 @@ pub(super) struct Connection<L> {
     pub cannot_tell: bool,
     /// When the switch stops.
     pub draining: Draining,
+    /// Whether a refusal before a message was recorded.
+    pub was_turned_away: bool,
 }
 
 /// Why the loop over one stream ended.
@@ -164,6 +166,9 @@ impl<L: Line> Connection<L> {
                 Step::Ask(question) => {
                     let reply = self.permission(&question, session);
                     let is_sender = matches!(question, Question::Sender(_)) && reply.code == 250;
+                    if (500..600).contains(&reply.code) {
+                        self.turned_away(session, &reply).await;
+                    }
                     let has_room = !is_sender || self.line.has_room(session.priority_asked());
                     session.answer(if has_room {
                         reply
@@ -185,6 +190,14 @@ impl<L: Line> Connection<L> {
                 Step::StartTls => return Ok(End::StartTls),
             }
             pace = Pace::new(Instant::now());
+        }
+    }
+
+    /// Records a refusal before a message, the first of the session.
+    pub(super) async fn turned_away(&mut self, session: &Session, reply: &Reply) {
+        if !std::mem::replace(&mut self.was_turned_away, true) {
+            let peer = self.peer(session);
+            self.line.turned_away(peer, reply).await;
         }
     }
 

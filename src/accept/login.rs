@@ -114,7 +114,9 @@ impl<L: Line> Connection<L> {
                 self.place.login_failed();
                 let (listener, address) = (&self.listener.name, self.address);
                 tracing::warn!(%listener, %address, "a login failed");
-                session.answer(Reply::new(535, (5, 7, 8), "the login failed"));
+                let reply = Reply::new(535, (5, 7, 8), "the login failed");
+                self.turned_away(session, &reply).await;
+                session.answer(reply);
             }
         }
     }

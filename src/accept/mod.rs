@@ -14,6 +14,7 @@ mod slots;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -38,6 +39,12 @@ const REFUSE: Duration = Duration::from_secs(1);
 
 /// What takes a received message through the steps.
 pub trait Line: Send + Sync + 'static {
+    /// Records that a peer was refused with `reply` before it handed a message in.
+    fn turned_away(&self, peer: Peer, reply: &Reply) -> impl Future<Output = ()> + Send;
+
+    /// How many sessions are open; counted here, for whoever wants to know.
+    fn sessions(&self) -> &Arc<AtomicUsize>;
+
     /// Whether a message that asks for this priority would be taken at all, for want of room.
     fn has_room(&self, priority: Option<i8>) -> bool;
 
@@ -118,12 +125,31 @@ pub async fn serve<L: Line>(
             login: None,
             cannot_tell: false,
             draining: draining.clone(),
+            was_turned_away: false,
         };
+        let session = Open::new(line.sessions());
         tokio::spawn(async move {
+            let _session = session;
             if let Err(error) = connection.run(stream).await {
                 tracing::debug!(%address, %error, "a connection ended early");
             }
         });
+    }
+}
+
+/// A session that is open, as long as this lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(sessions: &Arc<AtomicUsize>) -> Self {
+        sessions.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(sessions))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

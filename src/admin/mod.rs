@@ -3,14 +3,20 @@
 //! Duty: lists and shows held drafts, takes releasing signatures and returns, shows the queue.
 //! Promises: whoever calls is named by a client certificate that our own trust store confirms;
 //! nobody else gets an answer; a refusal is the same value as in SMTP, as JSON.
+//! `forward` sends events to collectors; `metrics` shows this machine's own programs how the switch does.
 //! JSON contract: README, chapter "The desk".
 
 pub mod api;
 pub mod directory;
 pub mod minimize;
+pub mod drain;
+mod exposition;
+pub mod forward;
+pub mod metrics;
 pub mod queue;
 pub mod reload;
 pub mod store;
+pub mod tally;
 
 use std::sync::Arc;
 

@@ -116,6 +116,8 @@ pub enum Act {
     Deferred,
     /// A next hop took a recipient.
     Delivered,
+    /// The switch was told to stop: it takes nothing new, and what is in hand may end.
+    Draining,
     /// A label crossed a border without something that bears on access, as a signed policy says.
     Downgraded,
     /// A draft or an entry reached the end of its life.
@@ -188,6 +190,8 @@ pub enum Act {
     Stopped,
     /// Files of a body that no commit names were removed.
     Swept,
+    /// A peer was refused before it handed a message in.
+    TurnedAway,
     /// A drafter took a draft back.
     Withdrawn,
 }
@@ -204,6 +208,7 @@ impl Act {
             Self::Deferred => "deferred",
             Self::Delivered => "delivered",
             Self::Downgraded => "downgraded",
+            Self::Draining => "draining",
             Self::Expired => "expired",
             Self::Expiring => "expiring",
             Self::ExportRepaired => "export-repaired",
@@ -239,6 +244,7 @@ impl Act {
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::Swept => "swept",
+            Self::TurnedAway => "turned-away",
             Self::Withdrawn => "withdrawn",
         }
     }
@@ -271,6 +277,7 @@ mod tests {
             Act::RetriedNow,
             Act::Checkpoint,
             Act::HeadRoom,
+            Act::TurnedAway,
             Act::Reopened,
             Act::ReviewRefused,
             Act::ReloadRefused,

@@ -78,7 +78,9 @@ fn severity(act: &str) -> Severity {
     match act {
         "export-repaired" | "fault" | "quarantined" | "reopened" => Severity::Error,
         "downgraded" | "expired" | "failed" | "forbidden" | "head-room" | "refused"
-        | "reload-refused" | "restored" | "review-refused" | "rolled-back" => Severity::Warning,
+        | "reload-refused" | "restored" | "review-refused" | "rolled-back" | "turned-away" => {
+            Severity::Warning
+        }
         "accepted" | "checkpoint" | "deferred" | "delivered" | "queued" | "reported" => {
             Severity::Informational
         }

@@ -19,6 +19,7 @@ use super::answer::{Answer, Trouble, chain};
 use super::print;
 use crate::admin::api::{Approval, Approved, Refused, Return};
 use crate::admin::directory::CertificateOrder;
+use crate::admin::drain::Drain;
 use crate::admin::minimize::Lift;
 use crate::admin::queue::{Asked, Entries, Listed, Order};
 use crate::admin::reload::InForce;
@@ -164,6 +165,18 @@ impl Desk {
     /// As [`DeskError`] says.
     pub async fn reload(&self) -> Result<InForce, DeskError> {
         self.json(Method::POST, "/v1/reload", Bytes::new()).await
+    }
+
+    /// Has the switch stop in order; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn drain(&self, reason: &str) -> Result<(), DeskError> {
+        let why = Drain {
+            reason: reason.to_owned(),
+        };
+        let answer = self.call(Method::POST, "/v1/drain", body(&why)?).await;
+        answer.map(drop)
     }
 
     /// Has the running switch copy its store; takes the role operator.

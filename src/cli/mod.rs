@@ -18,9 +18,11 @@ mod key;
 mod label;
 mod label_answers;
 mod label_history;
+mod log;
 mod material;
 mod messages;
 mod minimize;
+pub mod notify;
 mod officer;
 mod onion;
 mod opened;
@@ -43,18 +45,20 @@ mod view;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use self::answer::{Answer, Trouble};
+use self::notify::Notify;
 use self::print::Format;
+use crate::admin::metrics::readiness;
 use crate::clock::Clock;
 use crate::config;
 
-/// Says what goes into the log, such as `warn` or `ravelin=debug`.
-const LOG: &str = "RAVELIN_LOG";
+/// How often the service manager hears how things stand, at least.
+const BEAT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Parser)]
 #[command(
@@ -64,7 +68,7 @@ const LOG: &str = "RAVELIN_LOG";
     arg_required_else_help = true,
     after_help = "Exit codes: 0 yes; 1 no (refused, invalid, not cleared); 2 usage or \
         configuration; 3 fault.\nRAVELIN_LOG sets what is logged on the error output, such as \
-        warn or ravelin=debug.\n\nExample:\n  ravelin init first && ravelin serve --config \
+        warn or ravelin=debug; RAVELIN_LOG_FORMAT how: text, journal or json.\n\nExample:\n  ravelin init first && ravelin serve --config \
         first/ravelin.toml"
 )]
 struct CommandLine {
@@ -93,6 +97,18 @@ enum Command {
     /// See what is on record of a name; accept or remove certificates that signed mail brought
     #[command(after_help = "Example:\n  ravelin directory list --config ravelin.toml")]
     Directory(directory::Directory),
+    /// Have a running switch stop in order: nothing new is accepted, what is in hand may end
+    #[command(
+        after_help = "Example:\n  ravelin drain --desk operator.toml --reason \"a new disk\""
+    )]
+    Drain {
+        /// The operator's settings, as officer.toml; the key is of a subject with the role operator
+        #[arg(long, value_name = "FILE")]
+        desk: PathBuf,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Make a switch of one domain that starts at once: configuration, keys, people
     Init(init::Init),
     /// Take a message apart: every layer, signer, countersigner, label and weakness
@@ -152,10 +168,13 @@ pub fn run() -> ExitCode {
     if let Err(trouble) = core_dumps::forbid() {
         return answer::exit(Err(trouble));
     }
-    log(match command {
+    let logging = log::begin(match command {
         Command::Serve { .. } => "info",
         _ => "warn",
     });
+    if let Err(text) = logging {
+        return answer::exit(Err(Trouble::Usage(text)));
+    }
     let outcome = match &command {
         Command::Audit(audit) => audit::run(audit),
         Command::CheckConfig { config, format } => check_config::run(config, *format),
@@ -165,6 +184,7 @@ pub fn run() -> ExitCode {
                 .unwrap_or_else(|trouble| answer::exit(Err(trouble)));
         }
         Command::Directory(directory) => block_on(directory::run(directory)),
+        Command::Drain { desk, reason } => block_on(drain(desk, reason)),
         Command::Init(init) => init::run(init),
         Command::Inspect(inspect) => inspect::run(inspect),
         Command::Key(key) => key::run(key),
@@ -197,15 +217,6 @@ pub fn run() -> ExitCode {
     answer::exit(outcome)
 }
 
-fn log(unless_told: &str) {
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(unless_told));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
-}
-
 fn block_on<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -232,16 +243,53 @@ async fn serve_until_told(file: &Path, how: serve::Start<'_>) -> Result<Answer, 
     if let Some(address) = running.admin {
         tracing::info!(%address, "the desk is open");
     }
+    let notify = Notify::from_environment();
+    let mut beat = tokio::time::interval(notify.interval().unwrap_or(BEAT).min(BEAT));
+    notify.ready(&status(&running));
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&running).await,
+            () = running.switch.stop_asked() => break,
+            _ = hang_up.recv() => {
+                notify.reloading();
+                reload(&running).await;
+                notify.ready(&status(&running));
+            }
+            _ = beat.tick() => notify.alive(&status(&running)),
         }
     }
     tracing::info!("told to stop");
-    running.stop().await;
-    Ok(Answer::Yes)
+    notify.stopping(running.patience.saturating_mul(2));
+    let stopping = running.stop();
+    tokio::pin!(stopping);
+    loop {
+        tokio::select! {
+            () = &mut stopping => return Ok(Answer::Yes),
+            _ = beat.tick() => notify.alive("draining"),
+        }
+    }
+}
+
+/// One line for who looks at the service.
+fn status(running: &serve::Running) -> String {
+    let found = readiness(&running.switch);
+    match found.ready {
+        true => format!(
+            "serving; {} entries in the queue; head-room {}",
+            running.queue.len(),
+            found.head_room
+        ),
+        false => format!("not ready: {}", found.why.join("; ")),
+    }
+}
+
+async fn drain(desk: &Path, reason: &str) -> Result<Answer, Trouble> {
+    let operator = officer::Settings::of(desk).officer()?;
+    match operator.desk.drain(reason).await {
+        Ok(()) => Ok(Answer::Yes),
+        Err(error) => desk::refused(error),
+    }
 }
 
 /// SIGHUP: the configuration is read again; if anything speaks against it, the one in force stays.

@@ -13,6 +13,9 @@ use tokio::task::JoinSet;
 
 use crate::accept;
 use crate::admin;
+use crate::admin::forward::Forwarder;
+use crate::admin::metrics::Window;
+use crate::admin::tally::Tally;
 use crate::audit::{Act, Event};
 use crate::clock::Clock;
 use crate::config::{Config, InForce};
@@ -58,9 +61,10 @@ pub struct Running {
     pub queue: Queue,
     /// The switch itself.
     pub switch: Arc<Switch>,
+    /// How long sessions and deliveries may go on when it stops.
+    pub patience: Duration,
     clock: Clock,
     drain: Drain,
-    patience: Duration,
     tasks: JoinSet<()>,
 }
 
@@ -114,10 +118,18 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
         store.clone(),
         queue.clone(),
     ));
+    let tally = Tally::of(&store);
     switch.hold_against_witness(how.accept_rollback).await?;
     switch.begin(how.accept_older).await?;
     let drain = Drain::new();
     let mut tasks = JoinSet::new();
+    let mut forwarding = Vec::new();
+    for to in &config.operation.forwards {
+        let (to, in_force) = (to.clone(), in_force.clone());
+        let forwarder = Forwarder::new(to, in_force, clock.clone(), store.clone());
+        forwarding.push(forwarder.forwarding());
+        tasks.spawn(forwarder.run());
+    }
     let mut listeners = Vec::new();
     for listener in &config.listeners {
         let socket = bind(listener.address).await?;
@@ -147,6 +159,20 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
         drain.worker(),
     ));
     tasks.spawn(expire_drafts(Arc::clone(&switch)));
+    let metrics = match config.operation.metrics {
+        None => None,
+        Some(address) => {
+            let socket = bind(address).await?;
+            let metrics = local(&socket)?;
+            let window = Window {
+                switch: Arc::clone(&switch),
+                tally,
+                forwarding: forwarding.into(),
+            };
+            tasks.spawn(admin::metrics::serve(window, socket));
+            Some(metrics)
+        }
+    };
     tasks.spawn(Arc::clone(&switch).keep_revocation_new());
     tasks.spawn(Arc::clone(&switch).keep_checkpoints());
     tasks.spawn(look(Arc::clone(&switch), how.readings));
@@ -154,7 +180,7 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
     Ok(Running {
         listeners,
         admin: desk,
-        metrics: None,
+        metrics,
         store,
         queue,
         switch,
@@ -169,6 +195,9 @@ impl Running {
     /// Accepts nothing new, lets who is sending finish, ends the tasks, records the stop and signs the
     /// chain. Deliveries that do not end in time go back into the queue.
     pub async fn stop(mut self) {
+        if let Err(fault) = self.switch.ask_to_stop("signal", None).await {
+            tracing::error!(fault = %fault.chain(), "the stop could not be recorded");
+        }
         if self.drain.stop(self.patience).await == Drained::Cut {
             tracing::warn!("sessions or deliveries were cut off: they did not end in time");
         }

@@ -14,7 +14,7 @@ use toml::Spanned;
 
 use super::ConfigError;
 use super::resolve::Place;
-use super::units::{Life, Percent, Wait};
+use super::units::{ByteSize, Life, Percent, Wait};
 use super::written::Written;
 use crate::audit::render::Form;
 use crate::crypto::trust::TrustStore;
@@ -102,7 +102,7 @@ pub(super) enum ForwardFormat {
 pub(super) struct HeadRoomSection {
     /// Free space on the disk of the store.
     #[serde(default = "disk")]
-    pub disk: (Percent, Percent),
+    pub disk: (ByteSize, ByteSize),
     /// Free files on the disk of the store.
     #[serde(default = "inodes")]
     pub inodes: (Percent, Percent),
@@ -132,16 +132,17 @@ impl Default for HeadRoomSection {
     }
 }
 
-const fn disk() -> (Percent, Percent) {
-    (Percent(3), Percent(15))
+// Not a share: what a switch needs does not grow with its disk.
+const fn disk() -> (ByteSize, ByteSize) {
+    (ByteSize(256 << 20), ByteSize(2 << 30))
 }
 
 const fn inodes() -> (Percent, Percent) {
-    (Percent(2), Percent(10))
+    (Percent(1), Percent(5))
 }
 
 const fn memory() -> (Percent, Percent) {
-    (Percent(3), Percent(12))
+    (Percent(2), Percent(8))
 }
 
 const fn commit() -> (Wait, Wait) {
@@ -220,7 +221,7 @@ pub struct Span {
 /// When less is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeadRoomRules {
-    /// Hundredths of the disk that are free.
+    /// Octets of the disk that are free.
     pub disk: Span,
     /// Hundredths of its files that are free.
     pub inodes: Span,
@@ -239,7 +240,7 @@ impl Default for HeadRoomRules {
         let span = |(nothing, all): (u64, u64)| Span { nothing, all };
         let percent = |(a, b): (Percent, Percent)| span((a.0.into(), b.0.into()));
         Self {
-            disk: percent(disk()),
+            disk: span((disk().0.0, disk().1.0)),
             inodes: percent(inodes()),
             memory: percent(memory()),
             commit: span((commit().0.milliseconds(), commit().1.milliseconds())),
@@ -374,11 +375,11 @@ impl Place<'_> {
             ));
         }
         let percent = |(a, b): (Percent, Percent)| (u64::from(a.0), u64::from(b.0));
-        let (disk, inodes) = (percent(written.disk), percent(written.inodes));
+        let (disk, inodes) = (written.disk, percent(written.inodes));
         let memory = percent(written.memory);
         let (slow, quick) = written.commit;
         Ok(HeadRoomRules {
-            disk: rising("disk", disk.0, disk.1)?,
+            disk: rising("disk", disk.0.0, disk.1.0)?,
             inodes: rising("inodes", inodes.0, inodes.1)?,
             memory: rising("memory", memory.0, memory.1)?,
             commit: falling("commit", slow.milliseconds(), quick.milliseconds())?,

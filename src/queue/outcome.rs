@@ -305,6 +305,7 @@ pub(super) fn event(act: Act, actor: &str, row: &EntryRow, now: Timestamp) -> Ev
         .message(row.message)
         .entry(id)
         .detail("next-hop", &row.next_hop)
+        .detail("precedence", row.precedence)
 }
 
 fn about(act: Act, actor: &str, row: &EntryRow, recipient: &RecipientRow, now: Timestamp) -> Event {

@@ -27,7 +27,7 @@ const MARGIN: u8 = 5;
 /// What the machine says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readings {
-    /// Hundredths of the disk that are free.
+    /// Octets of the disk that are free.
     pub disk: u64,
     /// Hundredths of its files that are free.
     pub inodes: u64,
@@ -175,7 +175,7 @@ impl Switch {
     }
 }
 
-/// Hundredths of the disk and of its files that are free. A disk that does not answer has none.
+/// Octets of the disk and hundredths of its files that are free. A disk that does not answer has none.
 fn disk(store: &Path) -> (u64, u64) {
     let Ok(found) = rustix::fs::statvfs(store) else {
         return (0, 0);
@@ -186,7 +186,7 @@ fn disk(store: &Path) -> (u64, u64) {
         all => free.saturating_mul(100) / all,
     };
     (
-        of(found.f_bavail, found.f_blocks),
+        found.f_bavail.saturating_mul(found.f_frsize),
         of(found.f_favail, found.f_files),
     )
 }
@@ -221,7 +221,14 @@ mod tests {
     }
 
     fn of(readings: Readings, before: &HeadRoom) -> HeadRoom {
-        HeadRoom::of(&HeadRoomRules::default(), &readings, before)
+        let rules = HeadRoomRules {
+            disk: Span {
+                nothing: 3,
+                all: 15,
+            },
+            ..HeadRoomRules::default()
+        };
+        HeadRoom::of(&rules, &readings, before)
     }
 
     #[test]
@@ -258,7 +265,7 @@ mod tests {
 
     #[test]
     fn as_room_sinks_routine_goes_first_and_flash_nearly_last_and_they_come_back_later() {
-        // The disk goes from 3 to 15 hundredths free: each is a good eighth of the room.
+        // The disk goes from 3 to 15: each is a good eighth of the room.
         let mut room = HeadRoom::default();
         let mut down = Vec::new();
         for disk in (2..=16).rev() {
@@ -304,7 +311,7 @@ mod tests {
     #[test]
     fn this_machine_can_be_read() {
         let (disk, inodes) = disk(&std::env::temp_dir());
-        assert!(disk <= 100 && inodes <= 100);
+        assert!(disk > 1 << 20 && inodes <= 100);
         assert!(memory().is_some_and(|memory| (1..=100).contains(&memory)));
         assert_eq!(super::disk(Path::new("/there/is/no/such/disk")), (0, 0));
     }

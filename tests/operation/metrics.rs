@@ -1,0 +1,194 @@
+//! `/metrics`, `/healthz`, `/readyz`, and the unit file.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use ravelin::switch::Readings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+
+async fn ask(to: SocketAddr, method: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    (code, body.to_owned())
+}
+
+fn value(page: &str, series: &str) -> f64 {
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let line = line.unwrap_or_else(|| panic!("no {series} in\n{page}"));
+    line.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_is_counted_from_events_and_readiness_says_why_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path(), "", "[metrics]\naddress = \"127.0.0.1:0\"\n").await;
+    world.wake_alder().await.unwrap();
+    let running = world.running().unwrap();
+    let to = running.metrics.unwrap();
+    for _ in 0..2 {
+        let (code, text) = send(&world, "reader@birch.example", Precedence::Flash).await;
+        assert_eq!(code, 250, "{text}");
+    }
+    let (code, _) = send_as(&world, "clerk@alder.example", "SECRET", Precedence::Routine).await;
+    assert_eq!(code, 550);
+    let (code, page) = ask(to, "GET", "/metrics").await;
+    assert_eq!(code, 200);
+    for (series, wanted) in [
+        ("ravelin_messages_accepted_total{precedence=\"flash\"}", 2.0),
+        ("ravelin_events_total{act=\"queued\"}", 2.0),
+        ("ravelin_faults_total", 0.0),
+        ("ravelin_queue_entries", 2.0),
+        ("ravelin_store_open", 1.0),
+        ("ravelin_ready", 1.0),
+        ("ravelin_takes{precedence=\"deferred\"}", 1.0),
+    ] {
+        assert!(
+            (value(&page, series) - wanted).abs() < 0.1,
+            "{series}:\n{page}"
+        );
+    }
+    let refused = "ravelin_messages_refused_total{reason=\"";
+    assert!(page.lines().any(|line| line.starts_with(refused)), "{page}");
+    let commits = value(&page, "ravelin_commit_seconds_count");
+    assert!(
+        commits >= 4.0 && commits == value(&page, "ravelin_commit_seconds_bucket{le=\"+Inf\"}")
+    );
+    assert!(value(&page, "ravelin_certificate_expiry_seconds{use=\"tls\"}") > 0.0);
+    assert!(value(&page, "ravelin_audit_records") >= 5.0);
+    parsed_by_python(&page);
+
+    assert_eq!(
+        ask(to, "GET", "/healthz").await,
+        (200, "alive\n".to_owned())
+    );
+    assert_eq!(ask(to, "GET", "/readyz").await.0, 200);
+    assert_eq!(ask(to, "POST", "/metrics").await.0, 405);
+    assert_eq!(ask(to, "GET", "/v1/queue").await.0, 404);
+    running.switch.ask_to_stop("test", None).await.unwrap();
+    let (code, why) = ask(to, "GET", "/readyz").await;
+    assert!(
+        code == 503 && why.contains("the switch stops"),
+        "{code}: {why}"
+    );
+    let none = Readings {
+        disk: 0,
+        inodes: 90,
+        memory: 90,
+        commit: Duration::ZERO,
+        queue: 0,
+    };
+    running.switch.measured(&none).await;
+    let (_, why) = ask(to, "GET", "/readyz").await;
+    assert!(why.contains("no head-room"), "{why}");
+    world.end().await;
+}
+
+/// The parser of Prometheus' own client takes the page, and knows the families.
+fn parsed_by_python(page: &str) {
+    let program = "import sys\nfrom prometheus_client.parser import text_string_to_metric_families as f\n\
+        found = {m.name: m.type for m in f(sys.stdin.read())}\n\
+        assert found['ravelin_commit_seconds'] == 'histogram', found\n\
+        assert found['ravelin_messages_accepted'] == 'counter', found\nprint(len(found))\n";
+    let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/setup");
+    let folder = Command::new(setup).args(["prometheus", "--built"]).output();
+    let Some(folder) = folder.ok().filter(|output| output.status.success()) else {
+        eprintln!("skipped: there is no prometheus-client; interop/setup prometheus gets it");
+        return;
+    };
+    let mut python = Command::new("python3")
+        .args(["-c", program])
+        .env(
+            "PYTHONPATH",
+            String::from_utf8(folder.stdout).unwrap().trim(),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    python
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(page.as_bytes())
+        .unwrap();
+    let output = python.wait_with_output().unwrap();
+    let count: u32 = String::from_utf8(output.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(output.status.success() && count > 20, "{count}");
+}
+
+#[test]
+fn metrics_for_another_machine_are_refused_with_the_configuration() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    runtime.block_on(world(dir.path(), "", ""));
+    let file = dir.path().join("config/alder.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    for (wrong, key) in [
+        ("[metrics]\naddress = \"0.0.0.0:9100\"\n", "metrics.address"),
+        ("[head-room]\ndisk = [\"2GiB\", \"5MiB\"]\n", "head-room.disk"),
+        (
+            "[head-room]\ncommit = [\"1s\", \"5s\"]\n",
+            "head-room.commit",
+        ),
+        (
+            "[head-room]\nshed = [[\"flash\", \"60%\"]]\n",
+            "head-room.shed",
+        ),
+        (
+            "[[audit.forward]]\nname = \"x\"\naddress = \"127.0.0.1:1\"\n",
+            "audit.forward.peer",
+        ),
+    ] {
+        std::fs::write(&file, format!("{good}{wrong}")).unwrap();
+        let error = ravelin::config::load(&file).err().expect(wrong);
+        assert_eq!(error.key, key, "{error}");
+        assert!(!error.remedy.is_empty(), "{error}");
+    }
+}
+
+#[test]
+fn the_unit_file_is_understood_and_leaves_little_open() {
+    if !is_there("systemd-analyze") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/ravelin.service");
+    let text = std::fs::read_to_string(unit).unwrap();
+    let text = text.replace("/usr/bin/ravelin", env!("CARGO_BIN_EXE_ravelin"));
+    let copy = path(dir.path(), "ravelin.service");
+    std::fs::write(&copy, text).unwrap();
+    let analyze = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze")
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let complaints = analyze(&["verify", "--man=no", &copy]);
+    let own = complaints
+        .lines()
+        .find(|line| line.contains("ravelin.service"));
+    assert_eq!(own, None, "{complaints}");
+    let found = analyze(&["security", "--no-pager", "--offline=true", &copy]);
+    let (_, level) = found
+        .split_once("exposure level for ravelin.service: ")
+        .unwrap();
+    let level: f32 = level.split(' ').next().unwrap().parse().unwrap();
+    assert!(level <= 2.0, "{found}");
+}
