@@ -140,7 +140,10 @@ fn metrics_for_another_machine_are_refused_with_the_configuration() {
     let good = std::fs::read_to_string(&file).unwrap();
     for (wrong, key) in [
         ("[metrics]\naddress = \"0.0.0.0:9100\"\n", "metrics.address"),
-        ("[head-room]\ndisk = [\"2GiB\", \"5MiB\"]\n", "head-room.disk"),
+        (
+            "[head-room]\ndisk = [\"2GiB\", \"5MiB\"]\n",
+            "head-room.disk",
+        ),
         (
             "[head-room]\ncommit = [\"1s\", \"5s\"]\n",
             "head-room.commit",
