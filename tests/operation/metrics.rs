@@ -45,13 +45,13 @@ async fn what_happens_is_counted_from_events_and_readiness_says_why_not() {
     let (code, page) = ask(to, "GET", "/metrics").await;
     assert_eq!(code, 200);
     for (series, wanted) in [
-        ("ravelin_messages_accepted_total{precedence=\"flash\"}", 2.0),
+        ("ravelin_messages_accepted_total{precedence=\"FLASH\"}", 2.0),
         ("ravelin_events_total{act=\"queued\"}", 2.0),
         ("ravelin_faults_total", 0.0),
         ("ravelin_queue_entries", 2.0),
         ("ravelin_store_open", 1.0),
         ("ravelin_ready", 1.0),
-        ("ravelin_takes{precedence=\"deferred\"}", 1.0),
+        ("ravelin_takes{precedence=\"DEFERRED\"}", 1.0),
     ] {
         assert!(
             (value(&page, series) - wanted).abs() < 0.1,

@@ -155,7 +155,7 @@ async fn the_service_manager_hears_of_it_and_the_log_tells_nothing_of_what_messa
             .is_err()
     );
     let log = fs::read_to_string(log).unwrap();
-    assert!(log.lines().count() > 50, "{log}");
+    assert!(log.lines().count() > 3, "{log}");
     for line in log.lines() {
         let parsed: Result<serde_json::Value, _> = serde_json::from_str(line);
         assert!(parsed.is_ok(), "{line}");
