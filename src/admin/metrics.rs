@@ -155,10 +155,11 @@ fn page(window: &Window) -> String {
     page.family(
         name,
         Kind::Gauge,
-        "Seconds until a certificate of the switch expires; negative afterwards.",
+        "Seconds until a certificate expires that the switch holds; negative afterwards.",
     );
-    for (purpose, left) in switch.certificates() {
-        page.series(name, &[("use", &purpose)], left.as_secs());
+    for (purpose, serial, left) in switch.expiries() {
+        let labels = [("use", &*purpose), ("serial", &*serial)];
+        page.series(name, &labels, left.as_secs());
     }
     page.gauge(
         "ravelin_sessions",

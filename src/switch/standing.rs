@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 
 use super::{Switch, events};
 use crate::audit::{Act, Event};
+use crate::config::Holding;
 use crate::decision::Fault;
 use crate::queue::Queue;
 use crate::store::Store;
@@ -25,22 +26,20 @@ impl Switch {
         &self.sessions
     }
 
-    /// The switch's own certificates by what they are for, and how long each is still good: less than
-    /// nothing when it is not.
-    pub fn certificates(&self) -> Vec<(String, jiff::SignedDuration)> {
-        let config = self.config.snapshot();
-        let keys = &config.keys;
+    /// The certificates that it holds or sends to: what each is for, its serial number, and how long it
+    /// is still good; less than nothing when it is not.
+    pub fn expiries(&self) -> Vec<(String, String, jiff::SignedDuration)> {
         let now = self.now();
-        let opened = keys.decrypt.iter().zip(1..);
-        let opened = opened.map(|(key, number)| (format!("decrypt-{number}"), key));
-        [
-            ("sign".to_owned(), &keys.sign),
-            ("tls".to_owned(), &keys.tls),
-        ]
-        .into_iter()
-        .chain(opened)
-        .map(|(purpose, key)| (purpose, key.certificate().not_after().duration_since(now)))
-        .collect()
+        let left = |holding: Holding| {
+            let certificate = &holding.certificate;
+            let left = certificate.not_after().duration_since(now);
+            (holding.purpose.to_string(), certificate.serial_hex(), left)
+        };
+        let config = self.config.snapshot();
+        let mut found: Vec<_> = config.holdings().into_iter().map(left).collect();
+        found.sort();
+        found.dedup_by(|a, b| (&a.0, &a.1) == (&b.0, &b.1));
+        found
     }
 
     /// Asks the switch to stop: whoever runs it drains and ends it. The first who asks is remembered.
