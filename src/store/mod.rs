@@ -26,6 +26,7 @@ pub mod crash;
 mod database;
 pub mod disk;
 pub mod engine;
+mod entries;
 pub mod examine;
 mod lanes;
 mod latency;
@@ -56,6 +57,7 @@ use committer::{Committer, Job, Prepared};
 use disk::{Disk, System};
 pub use engine::{Assurance, EngineKind};
 use engine::{Engine, EngineFault, LastStop, Table};
+pub use entries::WholeEntry;
 use lanes::Lanes;
 use latency::Latency;
 use sealing::Sealer;
@@ -104,14 +106,6 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
-}
-
-/// An entry with its body.
-pub struct WholeEntry {
-    /// What is known of it.
-    pub row: EntryRow,
-    /// What is to go on the wire.
-    pub body: Zeroizing<Vec<u8>>,
 }
 
 /// What a commit did.
@@ -315,65 +309,6 @@ impl Store {
         self.inner.shared.failures.load(Ordering::SeqCst)
     }
 
-    /// One entry.
-    pub fn entry(&self, id: EntryId) -> Result<Option<EntryRow>, Fault> {
-        Ok(self.inner.stored_entry(id)?.map(|stored| stored.row))
-    }
-
-    /// The body of one entry: what is to go on the wire.
-    pub fn entry_body(&self, id: EntryId) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
-        let Some(stored) = self.inner.stored_entry(id)? else {
-            return Ok(None);
-        };
-        self.inner
-            .body(&start::entry_name(id), &stored.body, stored.row.size)
-            .map(Some)
-    }
-
-    /// Every entry, in no order that means anything.
-    pub fn entries(&self) -> Result<Vec<EntryRow>, Fault> {
-        self.inner
-            .all(Table::Entry, |stored: committer::Stored<EntryRow>| {
-                stored.row
-            })
-    }
-
-    /// One entry and its body.
-    pub fn entry_whole(&self, id: EntryId) -> Result<Option<WholeEntry>, Fault> {
-        let Some(committer::Stored { row, body }) = self.inner.stored_entry(id)? else {
-            return Ok(None);
-        };
-        let name = start::entry_name(id);
-        let body = self.inner.body(&name, &body, row.size)?;
-        Ok(Some(WholeEntry { row, body }))
-    }
-
-    /// Every entry in brief, in no order that means anything. The first call after opening, before
-    /// any commit, is given what opening read; any other reads all rows.
-    pub fn briefs(&self) -> Result<Vec<EntryBrief>, Fault> {
-        if let Some(briefs) = self.inner.shared.take_briefs() {
-            return Ok(briefs);
-        }
-        let mut briefs = brief::Briefs::default();
-        let shared = &*self.inner.shared;
-        let mut visit = |pair: &engine::Pair| {
-            let json = shared.sealer.open(Table::Entry, &pair.key, &pair.value);
-            let kept = json.as_ref().ok_or_else(|| "it was changed".to_owned());
-            let kept = kept.and_then(|json| {
-                serde_json::from_slice::<brief::Kept<'_>>(json).map_err(|error| error.to_string())
-            });
-            match kept {
-                Ok(kept) => briefs.add(&kept.row),
-                Err(text) => tracing::error!(text, "a row of the table entry is damaged"),
-            }
-            Ok(())
-        };
-        shared
-            .engine
-            .with(|engine| start::for_each(engine, Table::Entry, &mut visit))?;
-        Ok(briefs.all)
-    }
-
     /// One draft.
     pub fn draft(&self, id: DraftId) -> Result<Option<DraftRow>, Fault> {
         Ok(self.inner.stored_draft(id)?.map(|stored| stored.row))
@@ -410,14 +345,6 @@ impl Store {
         let stored = self
             .inner
             .stored(Table::Meta, PAUSED, "the memory of paused next hops")?;
-        Ok(stored.unwrap_or_default())
-    }
-
-    /// The orders of MINIMIZE.
-    pub fn minimize(&self) -> Result<Minimize, Fault> {
-        let stored = self
-            .inner
-            .stored(Table::Meta, MINIMIZE, "the memory of MINIMIZE")?;
         Ok(stored.unwrap_or_default())
     }
 
