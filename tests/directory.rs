@@ -14,6 +14,8 @@ use ravelin::config;
 use ravelin::crypto::certificate::Certificate;
 use ravelin::crypto::directory::{Attribute, Directory, Found, Name, Record, Source};
 use ravelin::crypto::keys::Identity;
+use ravelin::label::clearance::encode;
+use ravelin::label::naming;
 use ravelin::smtp::dialogue::Outcome;
 
 /// ALDER, whose reader has no certificate in the configuration, and whose mailboxes want envelopes.
@@ -66,14 +68,26 @@ impl Alder {
 
     /// What the switch says to a message that `signer` signed.
     async fn mail(&self, from: &str, signer: &Identity, to: &str) -> Outcome {
+        self.labelled("UNCLASSIFIED", from, signer, to).await
+    }
+
+    async fn labelled(&self, class: &str, from: &str, signer: &Identity, to: &str) -> Outcome {
         let from = self.world.alder.person(from).unwrap();
         let to = [format!("{to}@alder.example").parse().unwrap()];
-        let label = self.world.label("UNCLASSIFIED", &[]).unwrap();
+        let label = self.world.label(class, &[]).unwrap();
         let message = self
             .world
             .compose(&from.address, &to, Some(&label), signer)
             .unwrap();
         self.world.submit(from, &to, &message).await.unwrap()
+    }
+
+    /// Code and words for a message from the drafter to the reader under this classification.
+    async fn told(&self, class: &str) -> String {
+        let drafter = self.world.alder.person("drafter").unwrap();
+        let outcome = self.labelled(class, "drafter", &drafter.sign, "reader");
+        let outcome = outcome.await;
+        format!("{} {}", outcome.reply().code, outcome.reply().text())
     }
 
     /// The drafter's signing key, with these certificates beside its own.
@@ -505,5 +519,234 @@ async fn what_is_wrong_in_the_section_is_told_with_line_and_remedy() {
         assert!(error.text.contains(why), "{error}, not {why}");
         assert!(error.key.starts_with("directory"), "{error}");
         assert!(error.line.is_some() && !error.remedy.is_empty(), "{error}");
+    }
+}
+
+/// Writes a directory's file.
+type Ldif<'a> = &'a dyn Fn(&World) -> String;
+
+/// The reader has the own certificate again, and a clearance from these sources: `configured` are the
+/// classifications that the configuration gives.
+fn clearing(world: &World, section: &str, configured: &[&str]) {
+    let file = world.dir.join("config/alder.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let place = "address = \"reader@alder.example\"\n";
+    let own = "certificate = \"../pki/alder/reader-encrypt.pem\"\n";
+    let at = text.find(place).unwrap();
+    let (before, after) = text.split_at(at);
+    let all = format!("classifications = {TO_SECRET:?}");
+    assert!(after.contains(&all), "{after}");
+    let after = after
+        .replacen(&all, &format!("classifications = {configured:?}"), 1)
+        .replacen(place, &format!("{place}{own}{section}\n"), 1);
+    std::fs::write(&file, format!("{before}{after}")).unwrap();
+}
+
+/// A clearance in ALDER's words, in DER.
+fn held(world: &World, classes: &[&str]) -> Vec<u8> {
+    let categories = [("Releasable To", "ALDER"), ("Codeword", "BEACON")];
+    let policy = world.alder_config.policy();
+    encode(&naming::clearance(policy, classes, &categories).unwrap()).unwrap()
+}
+
+/// What the directory has on record of somebody: this clearance.
+fn cleared(mail: &str, clearance: &[u8]) -> String {
+    let value = STANDARD.encode(clearance);
+    format!("dn: mail={mail}\nmail: {mail}\nclearance:: {value}\n\n")
+}
+
+const TO_SECRET: &[&str] = &["UNCLASSIFIED", "RESTRICTED", "CONFIDENTIAL", "SECRET"];
+const TO_CONFIDENTIAL: &[&str] = &["UNCLASSIFIED", "RESTRICTED", "CONFIDENTIAL"];
+const TO_RESTRICTED: &[&str] = &["UNCLASSIFIED", "RESTRICTED"];
+const BY_DIRECTORY: &str = "clearance-from = [\"directory\"]";
+const BY_BOTH: &str = "clearance-from = [\"configuration\", \"directory\"]";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_directorys_clearance_counts_alone_or_within_the_configurations_and_never_beyond() {
+    for (section, configured, on_record, permitted, refused) in [
+        // Alone: what the configuration says neither adds nor takes away.
+        (
+            BY_DIRECTORY,
+            TO_RESTRICTED,
+            TO_CONFIDENTIAL,
+            "CONFIDENTIAL",
+            "SECRET",
+        ),
+        (
+            BY_DIRECTORY,
+            TO_SECRET,
+            TO_RESTRICTED,
+            "RESTRICTED",
+            "CONFIDENTIAL",
+        ),
+        // Both: what they have in common, whoever has less.
+        (
+            BY_BOTH,
+            TO_CONFIDENTIAL,
+            TO_SECRET,
+            "CONFIDENTIAL",
+            "SECRET",
+        ),
+        (
+            BY_BOTH,
+            TO_SECRET,
+            TO_CONFIDENTIAL,
+            "CONFIDENTIAL",
+            "SECRET",
+        ),
+        (
+            BY_BOTH,
+            &["UNCLASSIFIED", "SECRET"],
+            TO_CONFIDENTIAL,
+            "UNCLASSIFIED",
+            "RESTRICTED",
+        ),
+    ] {
+        let alder = Alder::with(NEVER, |world| {
+            clearing(world, section, configured);
+            cleared(READER, &held(world, on_record))
+        })
+        .await;
+        let said = alder.told(permitted).await;
+        let chain = alder.chain();
+        assert!(said.starts_with("250 "), "{section}: {said}\n{chain}");
+        let accepted = chain.lines().find(|line| line.contains("\"accepted\""));
+        let accepted = accepted.unwrap();
+        assert!(accepted.contains("clearance.source"), "{accepted}");
+        assert!(accepted.contains("people.ldif:1)"), "{accepted}");
+        assert_eq!(
+            accepted.contains("recipient reader@alder.example: clearance from the configuration"),
+            section == BY_BOTH,
+            "{accepted}"
+        );
+        let said = alder.told(refused).await;
+        assert!(said.starts_with("550 "), "{section}: {said}");
+        assert!(said.ends_with("(clearance.insufficient)"), "{said}");
+        alder.world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_in_the_directory_or_has_no_clearance_there_is_not_cleared_by_it() {
+    let nobody = |world: &World| cleared("clerk@alder.example", &held(world, TO_SECRET));
+    let silent = |world: &World| entry(READER, &[of(world, "reader")]);
+    let every = format!("{BY_BOTH}\ncombination = \"every\"");
+    // The twin: where not all sources have to speak, the configuration alone speaks.
+    let all = format!("{BY_BOTH}\ncombination = \"all\"");
+    let ldif: [Ldif<'_>; 2] = [&nobody, &silent];
+    for make in ldif {
+        for (section, end) in [
+            (BY_DIRECTORY, "(clearance.unknown)"),
+            (every.as_str(), "(clearance.insufficient)"),
+            (all.as_str(), ""),
+        ] {
+            let alder = Alder::with(NEVER, |world| {
+                clearing(world, section, TO_SECRET);
+                make(world)
+            })
+            .await;
+            let said = alder.told("UNCLASSIFIED").await;
+            assert_eq!(said.starts_with("250 "), end.is_empty(), "{said}");
+            assert!(said.ends_with(end), "{section}: {said}");
+            let why = "not from the directory, which says nothing";
+            assert!(alder.chain().contains(why), "{}", alder.chain());
+            alder.world.end().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clearance_on_record_that_cannot_be_believed_leaves_nothing() {
+    let torn = |world: &World| {
+        let whole = held(world, TO_SECRET);
+        cleared(READER, &whole[..whole.len() - 1])
+    };
+    let two = |world: &World| {
+        let second = STANDARD.encode(held(world, TO_RESTRICTED));
+        let first = cleared(READER, &held(world, TO_SECRET));
+        format!("{}\nclearance:: {second}\n\n", first.trim_end())
+    };
+    let ldif: [(Ldif<'_>, &str); 2] =
+        [(&torn, "clearance"), (&two, "there are several clearances")];
+    for (make, why) in ldif {
+        let alder = Alder::with(NEVER, |world| {
+            clearing(world, BY_BOTH, TO_SECRET);
+            make(world)
+        })
+        .await;
+        let said = alder.told("UNCLASSIFIED").await;
+        assert!(said.ends_with("(clearance.insufficient)"), "{said}");
+        let chain = alder.chain();
+        let refused = "people.ldif:1), which cannot be believed: ";
+        let place = chain.find(refused).unwrap_or_else(|| panic!("{chain}"));
+        assert!(chain[place..].contains(why), "{chain}");
+        alder.world.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clearance_that_the_directory_cannot_tell_now_is_a_fault_and_never_a_pass() {
+    for section in [BY_DIRECTORY, BY_BOTH] {
+        let mut alder = Alder::with(NEVER, |world| {
+            clearing(world, section, TO_SECRET);
+            String::new()
+        })
+        .await;
+        let clearance = held(&alder.world, TO_CONFIDENTIAL);
+        let record = Record::of(
+            Source::Ldap {
+                server: "directory.example:636".into(),
+                dn: "cn=reader".to_owned(),
+            },
+            vec![(Attribute::Clearance, clearance)],
+        );
+        let known = Arc::new(record.unwrap());
+        for (found, code) in [
+            (Err("the directory is away".to_owned()), 451),
+            // The twin: it is back.
+            (Ok(known), 250),
+        ] {
+            alder.world.alder_switch.take().unwrap().stop().await;
+            alder.world.alder_config.directory = Arc::new(Slow(Duration::ZERO, found));
+            alder.world.wake_alder().await.unwrap();
+            let said = alder.told("CONFIDENTIAL").await;
+            assert!(said.starts_with(&code.to_string()), "{section}: {said}");
+            let why = match code {
+                250 => "the directory (directory.example:636, entry",
+                _ => "the directory is away",
+            };
+            assert!(alder.chain().contains(why), "{}", alder.chain());
+        }
+        let said = alder.told("SECRET").await;
+        assert!(said.ends_with("(clearance.insufficient)"), "{said}");
+        alder.world.end().await;
+    }
+}
+
+#[cfg(feature = "ldap")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_answer_tells_nobodys_clearance_and_a_file_before_it_does() {
+    let closed = std::net::TcpListener::bind("[::1]:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    for (in_file, wanted) in [(false, "451 "), (true, "250 ")] {
+        let alder = Alder::with(NEVER, |world| {
+            clearing(world, BY_DIRECTORY, TO_SECRET);
+            let file = world.dir.join("config/alder.toml");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let server = format!(
+                "\n[[directory.ldap]]\nserver = \"[::1]:{port}\"\nbase = \"o=Lab\"\n\
+                 anchors = [\"../pki/alder/ca.pem\"]\n"
+            );
+            std::fs::write(&file, text + &server).unwrap();
+            match in_file {
+                true => cleared(READER, &held(world, TO_SECRET)),
+                false => String::new(),
+            }
+        })
+        .await;
+        let said = alder.told("UNCLASSIFIED").await;
+        assert!(said.starts_with(wanted), "{said}\n{}", alder.chain());
+        alder.world.end().await;
     }
 }
