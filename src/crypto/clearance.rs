@@ -223,7 +223,7 @@ pub(crate) fn attributes(der: &[u8]) -> der::Result<Vec<Attribute>> {
 /// # Errors
 /// When it is empty, names a policy twice, or holds something that is not a clearance.
 // RFC 5913 §3
-pub(crate) fn constraints(
+pub fn constraints(
     value: &[u8],
     who: &str,
     policies: &Policies,

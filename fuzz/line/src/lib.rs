@@ -9,7 +9,7 @@ use ravelin::crypto::certificate::Certificate;
 use ravelin::crypto::cms::attribute::AttributeDer;
 use ravelin::crypto::keys::Identity;
 use ravelin::crypto::trust::{RevocationCheck, TrustStore};
-use ravelin::label::Policies;
+use ravelin::label::{Policies, Policy};
 use ravelin::message::mime::Limits;
 use ravelin::open::{Opener, Piece};
 
@@ -52,6 +52,21 @@ pub static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     }
 });
 
+/// The policies of `labels/`: what enumerated privileges and names mean, they say.
+pub static POLICIES: LazyLock<Policies> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../labels");
+    let files = std::fs::read_dir(folder).expect("the label policies");
+    let policies = files.filter_map(|file| {
+        let path = file.expect("a file").path();
+        let spif = path.extension().is_some_and(|end| end == "xml");
+        let name = path.file_name().and_then(|name| name.to_str());
+        let read = || std::fs::read(&path).expect("a policy");
+        let load = |name| Policy::from_spif(&read(), name).expect("a policy of labels/ loads");
+        name.filter(|_| spif).map(load)
+    });
+    Policies::new(policies.collect()).expect("one policy for each identifier")
+});
+
 impl Scene {
     /// An opener with the recipient's key.
     pub fn opener(&self) -> Opener<'_> {
@@ -75,6 +90,21 @@ pub fn value(attribute: &AttributeDer) -> &[u8] {
     let inside = contents(attribute.der());
     let oid = 2 + usize::from(inside[1]);
     contents(&inside[oid..])
+}
+
+/// A DER element with these parts.
+pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let contents = parts.concat();
+    let length = contents.len().to_be_bytes();
+    let zeros = length.iter().take_while(|octet| **octet == 0).count();
+    let length = &length[zeros.min(length.len() - 1)..];
+    let mut out = vec![tag];
+    if contents.len() >= 0x80 {
+        out.push(0x80 | u8::try_from(length.len()).expect("a short length"));
+    }
+    out.extend_from_slice(length);
+    out.extend(contents);
+    out
 }
 
 /// What stands in the DER element at the beginning of `der`.

@@ -18,12 +18,16 @@ use ravelin::crypto::ess::{
     Canonicalisation, FieldStatus, ReceiptRequest, ReceiptsFrom, SecureField, SecureHeaderFields,
 };
 use ravelin::crypto::keys::Identity;
+use ravelin::crypto::lab::attributes::{AttributeOrder, no_revocation};
+use ravelin::crypto::lab::clearances::constraints;
 use ravelin::crypto::lab::{Authority, Request, Usage};
+use ravelin::label::cases::{self, Question};
+use ravelin::label::{Clearance, Policy, clearance, naming};
 use ravelin::message::mime::{Transfer, pkcs7_mime};
 use ravelin::message::protection::Dialect;
 use ravelin::seal::layers::{clear_signed, enveloped, opaque_signed};
 use ravelin::seal::protect::{LegacyDisplay, Protection, Secrecy, protect};
-use ravelin_fuzz_line::{SCENE, seeds, value};
+use ravelin_fuzz_line::{POLICIES, SCENE, element, seeds, value};
 
 type Trouble = Box<dyn Error>;
 
@@ -176,6 +180,35 @@ fn main() -> Result<(), Trouble> {
     let other = Authority::new("CN=Fuzz Lists", at)?;
     write("certificate", other.certificate().der())?;
     write("crl", &other.crl(&[SCENE.signer.certificate()], at)?)?;
+    // Clearances in both ways of writing, by themselves and one of each policy together.
+    let holders = holders()?;
+    let mut held = Vec::new();
+    for (policy, holder) in &holders {
+        held.push(clearance::encode(holder)?);
+        held.extend(clearance::encode_missi(policy, holder));
+    }
+    for one in &held {
+        write("clearance_constraints", &constraints(true, &[one]).value)?;
+        let order = AttributeOrder::new(SCENE.recipient[0].certificate(), at)?.clearance(one);
+        write("attribute_certificate", &order.sign(&SCENE.signer)?)?;
+    }
+    let largest = |policy: &Policy| {
+        let own = holders.iter().filter(|(one, _)| one.oid() == policy.oid());
+        own.filter_map(|(_, holder)| clearance::encode(holder).ok())
+            .max_by_key(Vec::len)
+    };
+    let together: Vec<Vec<u8>> = POLICIES.iter().filter_map(largest).collect();
+    let together: Vec<&[u8]> = together.iter().map(Vec::as_slice).collect();
+    write("clearance_constraints", &constraints(true, &together).value)?;
+    let holder = SCENE.recipient[0].certificate();
+    let plain = AttributeOrder::new(holder, at)?.clearance(held.first().ok_or("no clearance")?);
+    for order in [
+        plain.clone().extension(no_revocation()),
+        plain.clone().target("border.alder.example")?,
+        plain.target("elsewhere.example")?.digest_of(holder),
+    ] {
+        write("attribute_certificate", &order.sign(&SCENE.signer)?)?;
+    }
     if let Some(key) = SCENE.signer.pkcs8_der() {
         write("pkcs12", key.as_bytes())?;
     }
@@ -240,11 +273,20 @@ fn compressed(content: &[u8]) -> Result<Vec<u8>, Trouble> {
     Ok(element(0x30, &[&kind, &element(0xA0, &[&body])]))
 }
 
-fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let contents = parts.concat();
-    let length = u16::try_from(contents.len()).expect("a short element");
-    let [high, low] = length.to_be_bytes();
-    let mut out = vec![tag, 0x82, high, low];
-    out.extend(contents);
-    out
+/// The clearances of the cases of `labels/`, each once, with their policies.
+fn holders() -> Result<Vec<(&'static Policy, Clearance)>, Trouble> {
+    let labels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../labels");
+    let mut all = Vec::new();
+    for policy in POLICIES.iter() {
+        let text = fs::read_to_string(labels.join(policy.file()).with_extension("cases"))?;
+        for case in cases::parse(&text, policy.file())? {
+            if let Question::Access { clearance, .. } = case.question {
+                let holder = naming::parse_clearance(policy, &clearance)?;
+                if !all.iter().any(|(_, known)| *known == holder) {
+                    all.push((policy, holder));
+                }
+            }
+        }
+    }
+    Ok(all)
 }
