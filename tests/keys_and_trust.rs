@@ -169,6 +169,45 @@ fn a_key_is_made_requested_certified_exported_imported_and_archived() {
 }
 
 #[test]
+fn a_legacy_file_is_imported_with_a_warning_and_exported_as_a_modern_one() {
+    let room = Room::new();
+    let root = Authority::new("Root", now()).unwrap();
+    let anna = root
+        .issue(Request::new("Anna", Usage::Sign, now()))
+        .unwrap();
+    room.write("c.pem", anna.certificate().to_pem());
+    room.write("k.pem", anna.key_to_pem().unwrap().as_str());
+    room.write("secret", "correct horse");
+    let made = std::process::Command::new("openssl")
+        .args(["pkcs12", "-export", "-legacy", "-passout", "file:secret"])
+        .args(["-in", "c.pem", "-inkey", "k.pem", "-out", "old.p12"])
+        .current_dir(&room.dir)
+        .output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: openssl is not there to make a legacy file");
+        return;
+    }
+    let (code, _, err) = room.run("key import --out back --password-file secret old.p12");
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("RC2 with 40 bits"), "{err}");
+    assert!(err.contains("ravelin key export"), "{err}");
+    let pem = anna.certificate().to_pem();
+    assert_eq!(room.read("back.pem"), pem.as_bytes());
+
+    // What is written is never so.
+    let (code, _, err) = room.run("key export --out new.p12 --password-file secret old.p12");
+    assert_eq!(code, 0, "{err}");
+    let opened = pkcs12::open(&room.read("new.p12"), "correct horse").unwrap();
+    assert_eq!(opened.legacy, None);
+    let (code, _, err) = room.run("key import --out again --password-file secret new.p12");
+    assert_eq!((code, err.as_str()), (0, ""));
+    room.write("wrong", "wrong horse");
+    let (code, ..) = room.run("key import --out no --password-file wrong old.p12");
+    assert_eq!(code, 2);
+    assert!(!room.dir.join("no.pem").exists());
+}
+
+#[test]
 fn expiry_is_told_by_its_days() {
     let room = Room::new();
     let root = Authority::new("Root", now()).unwrap();

@@ -39,7 +39,7 @@ mod profile_tests;
 
 pub use exercise::{EXERCISE_POLICY, NOTICE};
 pub use lists::ListOrder;
-pub(crate) use names::requested_extensions;
+pub use names::requested_extensions;
 pub use names::requested_names;
 pub use profile::{Deed, Order, Profile};
 

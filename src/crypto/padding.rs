@@ -7,15 +7,21 @@ use zeroize::Zeroizing;
 
 use super::provider::CryptoError;
 
-/// Cuts the padding off `plaintext`.
-// RFC 5652 §6.3
+/// Cuts the padding off `plaintext`, of a cipher with blocks of 16 octets.
 pub(crate) fn remove(plaintext: &mut Zeroizing<Vec<u8>>) -> Result<(), CryptoError> {
-    let last_block = plaintext.last_chunk::<16>().ok_or(CryptoError::Failed)?;
-    let [.., count] = last_block;
-    let count = *count;
-    // Octet i from the end must be `count` when i < count. All sixteen are looked at.
-    let mut wrong = u8::from(count == 0) | u8::from(count > 16);
-    for (index, octet) in (0u8..16).zip(last_block.iter().rev()) {
+    remove_from::<16>(plaintext)
+}
+
+/// Cuts the padding off `plaintext`, of a cipher with blocks of `BLOCK` octets.
+// RFC 5652 §6.3
+pub(crate) fn remove_from<const BLOCK: usize>(
+    plaintext: &mut Zeroizing<Vec<u8>>,
+) -> Result<(), CryptoError> {
+    let last_block = plaintext.last_chunk::<BLOCK>().ok_or(CryptoError::Failed)?;
+    let count = last_block.last().copied().ok_or(CryptoError::Failed)?;
+    // Octet i from the end must be `count` when i < count. The whole block is looked at.
+    let mut wrong = u8::from(count == 0) | u8::from(usize::from(count) > BLOCK);
+    for (index, octet) in (0u8..).zip(last_block.iter().rev()) {
         let within = 0u8.wrapping_sub(u8::from(index < count));
         wrong |= (octet ^ count) & within;
     }
@@ -51,5 +57,14 @@ mod tests {
         }
         assert!(remove(&mut Zeroizing::new(vec![])).is_err());
         assert!(remove(&mut Zeroizing::new(vec![1; 15])).is_err());
+    }
+
+    #[test]
+    fn a_block_of_eight_has_at_most_eight() {
+        let mut good = Zeroizing::new(vec![8; 8]);
+        remove_from::<8>(&mut good).unwrap();
+        assert!(good.is_empty());
+        assert!(remove_from::<8>(&mut Zeroizing::new(vec![9; 16])).is_err());
+        assert!(remove_from::<8>(&mut Zeroizing::new(vec![1; 7])).is_err());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Promises: the work that a file can ask for is bounded; a wrong password and damage look alike
 //! (they cannot be told apart), an unknown algorithm is named.
-//! Refuses: PBES1, RC2, DES, 3DES, RC4, scrypt. Standards: RFC 8018 §6.2, 5958 §3.
+//! Refuses: PBES1, RC2, DES, 3DES, RC4, scrypt (`pkcs12::legacy` reads two of them, in PKCS #12 files
+//! alone). Standards: RFC 8018 §6.2, 5958 §3.
 
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, SliceReader};
@@ -18,7 +19,7 @@ use super::provider::{self, CryptoError};
 use super::tlv;
 
 /// Rounds that a file may ask for. More than ten million is an attack on our time.
-const MOST_ITERATIONS: u32 = 10_000_000;
+pub(crate) const MOST_ITERATIONS: u32 = 10_000_000;
 /// Rounds that we ask for.
 pub(crate) const OUR_ITERATIONS: u32 = 100_000;
 
@@ -50,14 +51,20 @@ pub enum PasswordError {
 }
 
 /// Opens an EncryptedPrivateKeyInfo.
-// RFC 5958 §3
 pub fn open_pkcs8(der: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, PasswordError> {
+    let (algorithm, ciphertext) = parts_of_pkcs8(der)?;
+    open(algorithm, ciphertext, password)
+}
+
+/// The AlgorithmIdentifier and the ciphertext of an EncryptedPrivateKeyInfo.
+// RFC 5958 §3
+pub(crate) fn parts_of_pkcs8(der: &[u8]) -> Result<(&[u8], &[u8]), PasswordError> {
     let malformed = |_| PasswordError::Malformed("not an EncryptedPrivateKeyInfo");
     let mut reader = SliceReader::new(sequence_of(der).map_err(malformed)?).map_err(malformed)?;
     let algorithm = reader.tlv_bytes().map_err(malformed)?;
     let ciphertext = <&OctetStringRef>::decode(&mut reader).map_err(malformed)?;
     reader.finish().map_err(malformed)?;
-    open(algorithm, ciphertext.as_bytes(), password)
+    Ok((algorithm, ciphertext.as_bytes()))
 }
 
 /// Makes an EncryptedPrivateKeyInfo of a PKCS #8 key.

@@ -1,22 +1,29 @@
 //! PKCS #12 files: a person's or a switch's keys and certificates under one password.
 //!
 //! Promises: nothing is used before the integrity check; what OpenSSL 3 and others write with
-//! PBES2 is read, what is written here they read; work and size are bounded.
-//! Refuses: files without integrity check, old encryption (named in the error), nested bags,
-//! BER that is not DER. Standards: RFC 7292, 8018, 9579 (PBMAC1 is not supported).
+//! PBES2 is read, what is written here they read; 3DES and RC2 of old files are read and never
+//! written; NSS writes BER, which is read, too; work and size are bounded.
+//! Refuses: files without integrity check, RC4 and other encryption (named in the error), nested bags.
+//! Standards: RFC 7292, 8018, 9579 (PBMAC1 is not supported).
 
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use zeroize::Zeroizing;
 
 use super::algorithm::Digest;
+use super::ber;
 use super::certificate::{Certificate, CertificateError, PublicKey, sequence_of};
 use super::keys::{Identity, KeyError, PrivateKey};
-use super::pbes2::{self, PasswordError};
+use super::pbes2::{self, MOST_ITERATIONS, PasswordError};
 use super::provider::{self, CryptoError};
 use super::tlv;
 
+mod derivation;
 mod integrity;
+mod legacy;
+
+use derivation::Text;
+use legacy::Legacy;
 
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
 const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
@@ -30,6 +37,8 @@ const LOCAL_KEY_ID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113
 
 /// Bags in one file.
 const MOST_BAGS: usize = 256;
+/// Octets of a salt.
+const LONGEST_SALT: usize = 1024;
 
 /// Why a PKCS #12 file gives no identity.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +72,39 @@ pub enum Pkcs12Error {
     WrongPassword,
 }
 
+/// What a PKCS #12 file holds.
+pub struct Opened {
+    /// Each private key with its certificate and the chain that is there.
+    pub identities: Vec<Identity>,
+    /// The legacy cipher under which a part of the file is, if there is one: such a file is to be
+    /// made anew.
+    pub legacy: Option<&'static str>,
+}
+
 /// Every identity in the file: each private key with its certificate and the chain that is there.
+/// A file with legacy encryption is read, with a warning in the log.
+///
+/// # Errors
+/// See [`Pkcs12Error`].
 pub fn read(file: &[u8], password: &str) -> Result<Vec<Identity>, Pkcs12Error> {
+    let opened = open(file, password)?;
+    if let Some(cipher) = opened.legacy {
+        tracing::warn!(
+            "a PKCS #12 file is under {cipher}, which protects little: make it anew with `ravelin key export`"
+        );
+    }
+    Ok(opened.identities)
+}
+
+/// As [`read`], and says under which legacy cipher the file is.
+///
+/// # Errors
+/// See [`Pkcs12Error`].
+pub fn open(file: &[u8], password: &str) -> Result<Opened, Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("not a PFX structure");
+    let file = in_der(file, "not a PFX structure")?;
     // RFC 7292 §4
-    let mut pfx = SliceReader::new(sequence_of(file).map_err(malformed)?).map_err(malformed)?;
+    let mut pfx = SliceReader::new(sequence_of(&file).map_err(malformed)?).map_err(malformed)?;
     if u8::decode(&mut pfx).map_err(malformed)? != 3 {
         return Err(Pkcs12Error::Malformed("the version is not 3"));
     }
@@ -79,19 +116,58 @@ pub fn read(file: &[u8], password: &str) -> Result<Vec<Identity>, Pkcs12Error> {
     if pfx.is_finished() {
         return Err(Pkcs12Error::NoIntegrity);
     }
-    integrity::check(pfx.tlv_bytes().map_err(malformed)?, safe, password)?;
+    let text = integrity::check(pfx.tlv_bytes().map_err(malformed)?, safe, password)?;
     pfx.finish().map_err(malformed)?;
 
+    let mut lock = Lock {
+        password,
+        text,
+        legacy: None,
+    };
     let mut bags = Bags::default();
-    for info in elements(safe, "the authenticated safe")? {
+    let safe = in_der(safe, "the authenticated safe")?;
+    for info in elements(&safe, "the authenticated safe")? {
         let (kind, content) = content_info(info)?;
         match kind {
-            DATA => bags.read(octets(content)?, password)?,
-            ENCRYPTED_DATA => bags.read(&decrypt(content, password)?, password)?,
+            DATA => bags.read(octets(content)?, &mut lock)?,
+            ENCRYPTED_DATA => {
+                let contents = decrypt(content, &mut lock)?;
+                bags.read(&contents, &mut lock)?;
+            }
             other => return Err(Pkcs12Error::Unsupported(format!("a part of kind {other}"))),
         }
     }
-    bags.into_identities()
+    Ok(Opened {
+        identities: bags.into_identities()?,
+        legacy: lock.legacy,
+    })
+}
+
+/// The password in both its forms, and what was found under it.
+struct Lock<'a> {
+    password: &'a str,
+    text: Text,
+    legacy: Option<&'static str>,
+}
+
+impl Lock<'_> {
+    fn open(
+        &mut self,
+        algorithm: &[u8],
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, PasswordError> {
+        let Some(cipher) = Legacy::of(algorithm) else {
+            return pbes2::open(algorithm, ciphertext, self.password);
+        };
+        let out = cipher.open(algorithm, ciphertext, &self.text)?;
+        self.legacy.get_or_insert(cipher.name());
+        Ok(out)
+    }
+
+    fn open_key(&mut self, pkcs8: &[u8]) -> Result<Zeroizing<Vec<u8>>, PasswordError> {
+        let (algorithm, ciphertext) = pbes2::parts_of_pkcs8(pkcs8)?;
+        self.open(algorithm, ciphertext)
+    }
 }
 
 /// One identity as a file: PBES2 with AES-256-CBC, and an HMAC-SHA-256 over all of it.
@@ -161,8 +237,9 @@ struct Bags {
 
 impl Bags {
     // RFC 7292 §4.2
-    fn read(&mut self, contents: &[u8], password: &str) -> Result<(), Pkcs12Error> {
-        for bag in elements(contents, "the safe contents")? {
+    fn read(&mut self, contents: &[u8], lock: &mut Lock<'_>) -> Result<(), Pkcs12Error> {
+        let contents = in_der(contents, "the safe contents")?;
+        for bag in elements(&contents, "the safe contents")? {
             self.count = self.count.saturating_add(1);
             if self.count > MOST_BAGS {
                 return Err(Pkcs12Error::Malformed("it has too many bags"));
@@ -174,7 +251,7 @@ impl Bags {
             let value = AnyRef::decode(&mut fields).map_err(malformed)?;
             match kind {
                 KEY_BAG => self.add_key(value.value())?,
-                SHROUDED_BAG => self.add_key(&pbes2::open_pkcs8(value.value(), password)?)?,
+                SHROUDED_BAG => self.add_key(&lock.open_key(value.value())?)?,
                 CERTIFICATE_BAG => {
                     let (kind, content) = content_info(value.value())?;
                     if kind == X509 {
@@ -281,8 +358,18 @@ fn elements<'a>(der: &'a [u8], what: &'static str) -> Result<Vec<&'a [u8]>, Pkcs
     Ok(found)
 }
 
+/// The one element that `octets` are, in DER: what is in DER already stays as it is.
+fn in_der(octets: &[u8], what: &'static str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Error> {
+    let malformed = |_| Pkcs12Error::Malformed(what);
+    let mut reader = ber::Reader::new(octets, ber::Limits::default());
+    let element = reader.expect(ber::Tag::SEQUENCE).map_err(malformed)?;
+    reader.finish().map_err(malformed)?;
+    let der = element.to_der().map_err(malformed)?;
+    Ok(Zeroizing::new(der.into_owned()))
+}
+
 // RFC 5652 §8
-fn decrypt(der: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Error> {
+fn decrypt(der: &[u8], lock: &mut Lock<'_>) -> Result<Zeroizing<Vec<u8>>, Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("an encrypted part");
     let mut data = SliceReader::new(sequence_of(der).map_err(malformed)?).map_err(malformed)?;
     u8::decode(&mut data).map_err(malformed)?;
@@ -290,11 +377,17 @@ fn decrypt(der: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Error
     let mut info = SliceReader::new(sequence_of(info).map_err(malformed)?).map_err(malformed)?;
     let _: ObjectIdentifier = Decode::decode(&mut info).map_err(malformed)?;
     let algorithm = info.tlv_bytes().map_err(malformed)?;
-    if info.peek_byte() != Some(0x80) {
-        return Err(Pkcs12Error::Malformed("an encrypted part is not one piece"));
-    }
-    let ciphertext = AnyRef::decode(&mut info).map_err(malformed)?;
-    Ok(pbes2::open(algorithm, ciphertext.value(), password)?)
+    let malformed = |_| Pkcs12Error::Malformed("the ciphertext of an encrypted part");
+    let ciphertext = info
+        .tlv_bytes()
+        .map_err(|_| Pkcs12Error::Malformed("an encrypted part has no ciphertext"))?;
+    let mut reader = ber::Reader::new(ciphertext, ber::Limits::default());
+    // In BER it may be in pieces.
+    let ciphertext = reader
+        .expect_string(ber::Tag::context(0))
+        .and_then(|string| string.octets())
+        .map_err(malformed)?;
+    Ok(lock.open(algorithm, &ciphertext)?)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::crypto::request::CertificateRequest;
 const SMTP_UTF8_MAILBOX: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.9");
 
 /// What a request for such a certificate asks for: keyUsage, extendedKeyUsage, alternative names.
-pub(crate) fn requested_extensions(
+pub fn requested_extensions(
     spki: &[u8],
     usage: Usage,
     emails: &[String],

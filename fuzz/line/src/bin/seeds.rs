@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -20,7 +21,8 @@ use ravelin::crypto::ess::{
 use ravelin::crypto::keys::Identity;
 use ravelin::crypto::lab::attributes::{AttributeOrder, no_revocation};
 use ravelin::crypto::lab::clearances::constraints;
-use ravelin::crypto::lab::{Authority, Request, Usage};
+use ravelin::crypto::lab::{self, Authority, Request, Usage};
+use ravelin::crypto::{pkcs12, request};
 use ravelin::label::cases::{self, Question};
 use ravelin::label::{Clearance, Policy, clearance, naming};
 use ravelin::message::mime::{Transfer, pkcs7_mime};
@@ -212,8 +214,40 @@ fn main() -> Result<(), Trouble> {
     if let Some(key) = SCENE.signer.pkcs8_der() {
         write("pkcs12", key.as_bytes())?;
     }
+    let identities = [SCENE.signer.clone(), SCENE.recipient[0].clone()];
+    write("pkcs12", &pkcs12::write_all(&identities, "password")?)?;
+    match legacy(&SCENE.signer) {
+        Ok(file) => write("pkcs12", &file)?,
+        Err(trouble) => eprintln!("skipped: no legacy PKCS #12 file ({trouble})"),
+    }
+    let key = SCENE.signer.key();
+    let emails = ["anna@alder.example".to_owned()];
+    let wanted = lab::requested_extensions(key.public_spki(), Usage::Sign, &emails, &[])?;
+    let subject = lab::name_der("CN=Anna,O=Alder")?;
+    write("request", &request::make(key.as_ref(), &subject, &wanted)?)?;
     println!("{count} seeds");
     Ok(())
+}
+
+/// A PKCS #12 file under 3DES and RC2, which the switch reads and never writes: OpenSSL makes it.
+fn legacy(identity: &Identity) -> Result<Vec<u8>, Trouble> {
+    let keys = seeds().join("keys");
+    let made = Command::new("openssl")
+        .args(["pkcs12", "-export", "-legacy", "-passout", "pass:password"])
+        .args(["-in", "signer.pem", "-inkey", "signer.key.pem"])
+        .args(["-out", "legacy.p12"])
+        .current_dir(&keys)
+        .output()?;
+    let file = fs::read(keys.join("legacy.p12"))?;
+    let opened = pkcs12::open(&file, "password")?;
+    let ours = opened
+        .identities
+        .iter()
+        .all(|one| one.certificate() == identity.certificate());
+    match made.status.success() && ours && opened.legacy.is_some() {
+        true => Ok(file),
+        false => Err("openssl did not make it".into()),
+    }
 }
 
 /// Makes the keys, if there are none.
