@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use super::{Person, Trouble};
@@ -228,23 +229,30 @@ address = "{desk}"
 impl Ports {
     /// Ports that nobody listens on.
     fn free() -> Result<Self, Trouble> {
-        // All are held until all are chosen, so that no two are the same.
-        let held: Vec<TcpListener> = (0..3)
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .collect::<Result<_, _>>()?;
-        let mut addresses = held.iter().map(TcpListener::local_addr);
-        let mut next = || {
-            addresses
-                .next()
-                .ok_or("three ports were chosen")?
-                .map_err(Trouble::from)
-        };
         Ok(Self {
-            submission: next()?,
-            relay: next()?,
-            desk: next()?,
+            submission: free_port()?,
+            relay: free_port()?,
+            desk: free_port()?,
         })
     }
+}
+
+/// A port below those that systems give to connections, so that no connection takes it before its
+/// listener does; no two calls of one process give the same.
+fn free_port() -> Result<SocketAddr, Trouble> {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Processes begin at different places.
+    let begin = u16::try_from(std::process::id() % u32::from(COUNT))?.wrapping_mul(7);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + begin.wrapping_add(step) % COUNT;
+        if let Ok(free) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(free.local_addr()?);
+        }
+    }
+    Err("no port is free on this machine".into())
 }
 
 /// Writes a file that only its owner reads.
