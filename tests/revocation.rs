@@ -72,21 +72,26 @@ async fn world(dir: &Path, trust: &str, link: &str, rest: &str) -> World {
     world
 }
 
+/// Whom BIRCH's switch signs as.
+const DOMAIN: &str = "domain-signing-authority@birch.example";
+
 /// An authority in the field, of which no file has a list, and a key that it issued.
 struct Field {
     authority: Authority,
     signer: Identity,
 }
 
-fn field(root: &Authority, emails: &[&str], extension: Extension) -> Field {
+fn field(root: &Authority, email: &str, extension: Extension) -> Field {
     let now = Timestamp::now();
     let authority = root.subordinate("Field CA", Some(0), now).unwrap();
     let usage = Usage::SignAndClient;
-    let mut request = Request::new("Signer in the field", usage, now).extension(extension);
-    for email in emails {
-        request = request.email(email);
-    }
-    let signer = authority.issue(request).unwrap();
+    // RFC 3183 §3.1.1: who signs for a domain has the name of one.
+    let name = match email.split_once('@') {
+        Some((authority @ "domain-signing-authority", _)) => authority,
+        _ => "Signer in the field",
+    };
+    let request = Request::new(name, usage, now).extension(extension);
+    let signer = authority.issue(request.email(email)).unwrap();
     Field { authority, signer }
 }
 
@@ -123,8 +128,10 @@ async fn relayed(world: &World, signer: &Identity) -> String {
     };
     let categories = [("Releasable To", "ALDER"), ("Releasable To", "BIRCH")];
     let label = naming::label(world.birch_config.policy(), "LIMITED", &categories).unwrap();
+    // In its own words: nobody's else would be signed by whom they are of.
+    let domain: Address = DOMAIN.parse().unwrap();
     let message = world
-        .compose(&peer.address, &reader(), Some(&label), signer)
+        .compose(&domain, &reader(), Some(&label), signer)
         .unwrap();
     let (address, trust) = (world.alder.ports.relay, &world.alder_config.trust);
     let host = world.alder.host();
@@ -213,11 +220,7 @@ async fn inside_a_status_that_is_not_known_is_our_fault_unless_the_rule_says_oth
         let world = world(dir.path(), trust, "", "").await;
         for (name, manner, wanted) in cases {
             let extension = points_to(&places.url(name));
-            let field = field(
-                &world.alder.authority,
-                &["drafter@alder.example"],
-                extension,
-            );
+            let field = field(&world.alder.authority, "drafter@alder.example", extension);
             if let Some(manner) = manner(&field) {
                 places.put(name, manner);
             }
@@ -255,20 +258,12 @@ async fn over_a_link_what_is_stale_is_refused_unless_the_rule_says_otherwise() {
             ],
         ),
     ];
-    let emails = [
-        "reader@birch.example",
-        "domain-signing-authority@birch.example",
-    ];
     for (link, cases) in rules {
         let dir = tempfile::tempdir().unwrap();
         let places = Places::open().await.unwrap();
         let world = world(dir.path(), "", link, "").await;
         for (name, manner, wanted) in cases {
-            let field = field(
-                &world.birch.authority,
-                &emails,
-                points_to(&places.url(name)),
-            );
+            let field = field(&world.birch.authority, DOMAIN, points_to(&places.url(name)));
             if let Some(manner) = manner(&field) {
                 places.put(name, manner);
             }
@@ -284,7 +279,7 @@ async fn over_a_link_what_is_stale_is_refused_unless_the_rule_says_otherwise() {
     let world = world(dir.path(), "fetch = [\"crl\", \"ocsp\"]\n", "", "").await;
     let field = field(
         &world.birch.authority,
-        &emails,
+        DOMAIN,
         points_to(&places.url("good")),
     );
     places.put("good", GOOD(&field).unwrap());
@@ -310,11 +305,7 @@ async fn a_peer_is_who_its_certificate_says_once_its_status_is_fetched() {
     ];
     for (name, manner, wanted) in cases {
         let extension = points_to(&places.url(name));
-        let field = field(
-            &world.alder.authority,
-            &["drafter@alder.example"],
-            extension,
-        );
+        let field = field(&world.alder.authority, "drafter@alder.example", extension);
         if let Some(manner) = manner(&field) {
             places.put(name, manner);
         }
@@ -398,11 +389,7 @@ async fn every_decision_tells_for_which_time_and_by_what_evidence() {
     let mut world = world(dir.path(), "fetch = [\"crl\"]\n", "", "").await;
     let sent = |name: &str, manner: &dyn Fn(&Field) -> Option<Manner>| {
         let extension = points_to(&places.url(name));
-        let field = field(
-            &world.alder.authority,
-            &["drafter@alder.example"],
-            extension,
-        );
+        let field = field(&world.alder.authority, "drafter@alder.example", extension);
         if let Some(manner) = manner(&field) {
             places.put(name, manner);
         }
@@ -475,7 +462,7 @@ async fn a_list_that_somebody_drops_into_the_folder_counts_without_a_reload() {
     world.alder_config = config::load(&file).unwrap();
     world.wake_alder().await.unwrap();
     let nowhere = points_to("http://127.0.0.1:1/ca.crl");
-    let field = field(&world.alder.authority, &["drafter@alder.example"], nowhere);
+    let field = field(&world.alder.authority, "drafter@alder.example", nowhere);
     let message = drafted(&world, &field.signer);
     let gone = field.signer.certificate();
     let list = |revoked: &[&Certificate]| field.authority.crl(revoked, Timestamp::now()).unwrap();
@@ -538,7 +525,7 @@ async fn a_place_that_answers_badly_costs_a_bounded_time_and_lets_nothing_pass()
             let url = places.put(&place, manner.clone());
             let field = field(
                 &world.alder.authority,
-                &["drafter@alder.example"],
+                "drafter@alder.example",
                 naming(&url),
             );
             let message = drafted(&world, &field.signer);
@@ -564,11 +551,7 @@ async fn many_wait_for_one_question_and_nobody_else_waits() {
     let world = world(dir.path(), "fetch = [\"crl\"]\n", "", long).await;
     let world = Arc::new(world);
     let extension = points_to(&places.url("held"));
-    let held = field(
-        &world.alder.authority,
-        &["drafter@alder.example"],
-        extension,
-    );
+    let held = field(&world.alder.authority, "drafter@alder.example", extension);
     let go = Arc::new(Notify::new());
     let list = held.authority.crl(&[], ago(1)).unwrap();
     places.put("held", Manner::Held(list, Arc::clone(&go)));

@@ -242,6 +242,8 @@ const fn number(table: Table) -> u8 {
         Table::Entry => 4,
         Table::Meta => 5,
         Table::Quarantine => 6,
+        // 7 was a table of older stores.
+        Table::Certificate => 8,
     }
 }
 
