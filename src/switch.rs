@@ -5,6 +5,7 @@
 //! tells of it are committed together, and only then 250 is said. A refusal is 550 with its reason;
 //! a fault of ours is 451 and the sender keeps the message.
 //!
+//! `state` is what a switch has, `judging` takes the steps, `kept` says what of them is kept.
 //! `desk` is the other way into the line: a releasing officer signs a held draft, and the draft goes
 //! down the same steps again.
 
@@ -16,19 +17,21 @@ mod expiry;
 mod harvest;
 mod head_room;
 mod judging;
+mod kept;
 mod minimize;
-mod outbox;
 mod operator;
+mod outbox;
 mod permits;
 mod policies;
 mod reload;
-mod standing;
 mod revocation;
+mod standing;
+mod state;
 mod turned_away;
 mod upkeep;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 pub use checkpoints::Contradicted;
 pub use desk::{DeskError, DraftView};
@@ -38,51 +41,22 @@ pub use minimize::{MinimizeOrder, MinimizeRefused};
 pub use operator::{NotDone, QueueAct, QueueDone, QueueError};
 pub use policies::RolledBack;
 pub use reload::ReloadError;
+pub use state::Switch;
 pub use upkeep::BackupError;
 
 use crate::accept::{Answer, Line};
-use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, InForce};
+use crate::clock::Timestamp;
 use crate::decision::{Fault, Refusal, Stop};
 use crate::message::envelope::Peer;
 use crate::message::received::Received;
-use crate::message::{DraftId, MessageId, Precedence};
-use crate::queue::Queue;
-use crate::report;
+use crate::message::{MessageId, Precedence};
 use crate::review::{Draft, Released};
 use crate::seal::Sealed;
 use crate::smtp::reply::Reply;
+use crate::store::Change;
 use crate::store::crash::{self, Point};
-use crate::store::{Change, Store};
 use harvest::Brought;
-use judging::{Basis, Judgement};
-use permits::Permits;
-
-/// One switch: its configuration, its store, and its queue.
-pub struct Switch {
-    config: InForce,
-    clock: Clock,
-    store: Store,
-    queue: Queue,
-    permits: Permits,
-    told: alarms::Told,
-    /// One act on drafts at a time: two officers who sign at once are two acts.
-    desk: tokio::sync::Mutex<()>,
-    /// One reload at a time.
-    reloading: tokio::sync::Mutex<()>,
-    head_room: RwLock<Arc<HeadRoom>>,
-    /// How many messages were not taken for want of room, by number of precedence.
-    shed: [AtomicU64; Precedence::ALL.len()],
-    /// The number of the record of the last checkpoint; one is made at a time.
-    checkpointed: tokio::sync::Mutex<u64>,
-    unwitnessed: AtomicBool,
-    /// What was told of certificates that come to an end.
-    ending: tokio::sync::Mutex<expiry::Told>,
-    turned_away: turned_away::Lately,
-    sessions: Arc<AtomicUsize>,
-    /// Who asked the switch to stop.
-    stop: tokio::sync::watch::Sender<Option<String>>,
-}
+use judging::Judgement;
 
 /// What judging a message came to.
 enum Judged {
@@ -153,67 +127,6 @@ impl Line for Switch {
 }
 
 impl Switch {
-    /// A switch on an open store.
-    pub fn new(config: InForce, clock: Clock, store: Store, queue: Queue) -> Self {
-        Self {
-            config,
-            clock,
-            store,
-            queue,
-            permits: Permits::for_this_machine(),
-            told: alarms::Told::default(),
-            desk: tokio::sync::Mutex::new(()),
-            reloading: tokio::sync::Mutex::new(()),
-            head_room: RwLock::default(),
-            shed: Default::default(),
-            checkpointed: tokio::sync::Mutex::new(0),
-            unwitnessed: AtomicBool::new(false),
-            ending: tokio::sync::Mutex::default(),
-            turned_away: turned_away::Lately::default(),
-            sessions: Arc::default(),
-            stop: tokio::sync::watch::Sender::new(None),
-        }
-    }
-
-    /// What is to be kept of a judgement: entries or draft, notices, and the event.
-    fn keep(
-        &self,
-        config: &Config,
-        judged: &Judged,
-        basis: &Basis,
-        actor: &str,
-    ) -> Result<Change, Fault> {
-        let mut change = Change::new();
-        match judged {
-            Judged::Held(draft, bytes) => {
-                let id = DraftId::new(self.clock.fresh_id());
-                let held = events::held(self.now(), id, draft, actor);
-                change.record(events::with_basis(held, basis));
-                change.put_draft(desk::row(id, draft)?, Arc::clone(bytes));
-                for officer in Self::officers(config, &draft.needs) {
-                    self.say(config, &mut change, report::waiting(&officer, id, draft))?;
-                }
-            }
-            Judged::Passed(released, sealed, brought) => {
-                events::accepted(
-                    config,
-                    &mut change,
-                    self.now(),
-                    released,
-                    sealed,
-                    basis,
-                    actor,
-                );
-                let id = released.cleared().opened().received().id();
-                self.harvest(config, &mut change, id, brought);
-                for sealed in sealed {
-                    self.enqueue(&mut change, sealed.clone());
-                }
-            }
-        }
-        Ok(change)
-    }
-
     async fn commit(&self, change: Change) -> Result<(), Fault> {
         let (brought, removed) = change.certificates();
         self.store

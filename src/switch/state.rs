@@ -1,0 +1,62 @@
+//! What one switch has: its configuration, its store, its queue, and what it remembers between acts.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, RwLock};
+
+use super::permits::Permits;
+use super::{HeadRoom, alarms, expiry, turned_away};
+use crate::clock::Clock;
+use crate::config::InForce;
+use crate::message::Precedence;
+use crate::queue::Queue;
+use crate::store::Store;
+
+/// One switch: its configuration, its store, and its queue.
+pub struct Switch {
+    pub(super) config: InForce,
+    pub(super) clock: Clock,
+    pub(super) store: Store,
+    pub(super) queue: Queue,
+    pub(super) permits: Permits,
+    pub(super) told: alarms::Told,
+    /// One act on drafts at a time: two officers who sign at once are two acts.
+    pub(super) desk: tokio::sync::Mutex<()>,
+    /// One reload at a time.
+    pub(super) reloading: tokio::sync::Mutex<()>,
+    pub(super) head_room: RwLock<Arc<HeadRoom>>,
+    /// How many messages were not taken for want of room, by number of precedence.
+    pub(super) shed: [AtomicU64; Precedence::ALL.len()],
+    /// The number of the record of the last checkpoint; one is made at a time.
+    pub(super) checkpointed: tokio::sync::Mutex<u64>,
+    pub(super) unwitnessed: AtomicBool,
+    /// What was told of certificates that come to an end.
+    pub(super) ending: tokio::sync::Mutex<expiry::Told>,
+    pub(super) turned_away: turned_away::Lately,
+    pub(super) sessions: Arc<AtomicUsize>,
+    /// Who asked the switch to stop.
+    pub(super) stop: tokio::sync::watch::Sender<Option<String>>,
+}
+
+impl Switch {
+    /// A switch on an open store.
+    pub fn new(config: InForce, clock: Clock, store: Store, queue: Queue) -> Self {
+        Self {
+            config,
+            clock,
+            store,
+            queue,
+            permits: Permits::for_this_machine(),
+            told: alarms::Told::default(),
+            desk: tokio::sync::Mutex::new(()),
+            reloading: tokio::sync::Mutex::new(()),
+            head_room: RwLock::default(),
+            shed: Default::default(),
+            checkpointed: tokio::sync::Mutex::new(0),
+            unwitnessed: AtomicBool::new(false),
+            ending: tokio::sync::Mutex::default(),
+            turned_away: turned_away::Lately::default(),
+            sessions: Arc::default(),
+            stop: tokio::sync::watch::Sender::new(None),
+        }
+    }
+}
