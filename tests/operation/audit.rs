@@ -84,7 +84,11 @@ async fn a_third_party_proves_the_chain_with_the_file_and_the_certificate_alone(
     );
     fs::write(&chain, lines[..first + 1].join("\n") + "\n").unwrap();
     let (code, found) = verify(dir, &["--certificate", &gate, "--complete"]);
-    assert_eq!((code, &found["unsigned"]), (1, &1.into()), "{found}");
+    let [records, signed, unsigned] =
+        ["records", "signed", "unsigned"].map(|name| found[name].as_u64().unwrap());
+    // Others may have come while the checkpoint was made.
+    assert!(code == 1 && unsigned > 0, "{found}");
+    assert_eq!(unsigned, records - signed, "{found}");
     // A chain without any checkpoint is vouched for by nobody.
     fs::write(&chain, lines[..1].join("\n") + "\n").unwrap();
     assert_eq!(verify(dir, &["--certificate", &gate]).0, 1);
