@@ -161,8 +161,15 @@ fn with_next_hop(config: &Path, world: &World, sink: &Sink) -> Result<PathBuf, T
         return Err("the demo's configuration has another link to its mailboxes".into());
     }
     let next_hop = format!("address = \"{}\"", sink.address());
+    // All sources are of one address here.
+    let submission = "role = \"submission\"";
+    let many =
+        format!("{submission}\nconnections-per-source = 200\nconnections-per-minute = 10000");
+    let text = text
+        .replace(&mailboxes, &next_hop)
+        .replace(submission, &many);
     let path = config.with_file_name("bench.toml");
-    std::fs::write(&path, text.replace(&mailboxes, &next_hop))?;
+    std::fs::write(&path, text)?;
     Ok(path)
 }
 
