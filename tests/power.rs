@@ -87,7 +87,7 @@ struct Ledger {
 fn work(store: &Store, ledger: &Mutex<Ledger>, acts: u64, mut chance: Chance) {
     let mut mine = Vec::new();
     for _ in 0..acts {
-        let id = DraftId::new(Clock::system().fresh_id());
+        let id = chance.id();
         ledger.lock().unwrap().drafts.insert(id, Known::default());
         let mut change = Change::new();
         change.put_draft(draft(id), body(id).into());

@@ -2,12 +2,16 @@
 //!
 //! The buffer is the chain itself: who forwards remembers the number of the last record that it sent
 //! and reads the next ones from the store, a page at a time. So a collector that is slow or away costs
-//! no memory, loses no event while the chain has it, and never holds up the line. The number is kept
-//! in a file beside the store; after a crash some records are sent twice (each has its number).
-//! Promises: frames by octet counting, so that no record can end another. TCP has no answer: what was
-//! on the way when a connection broke may be lost to the collector; the chain has it.
+//! no memory, loses no event while the chain has it, and never holds up the line. The number of the
+//! last that has surely arrived is kept in a file beside the store; after a new start some records
+//! are sent twice (each has its number).
+//! Promises: frames by octet counting, so that no record can end another. TCP has no answer, and what
+//! was on the way when a connection broke is gone without a word: so what was sent shortly before
+//! ([`ON_THE_WAY`]) is sent again. Who sits on a connection for longer without reading, and then drops
+//! it, may miss some; the chain has them.
 //! Standards: RFC 6587 §3.4.1; RFC 5425 §4.3 and §5 (both sides with certificates); RFC 5424.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +19,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::audit::render::{Form, framed, render};
@@ -31,6 +35,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The wait before a collector is tried again; it doubles.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
+/// What was sent so long before a connection broke may not have arrived.
+const ON_THE_WAY: Duration = Duration::from_secs(60);
+/// So many pages are remembered as on the way.
+const PAGES_ON_THE_WAY: usize = 64;
 
 /// How far a collector has got.
 #[derive(Clone)]
@@ -101,12 +109,17 @@ impl Forwarder {
     /// Sends until the task is dropped.
     pub async fn run(self) {
         let mut wait = FIRST;
+        let mut farthest = self.state.sent();
+        let mut on_the_way = OnTheWay::default();
         loop {
-            let before = self.state.sent();
-            let ended = self.connect_and_send().await;
+            let ended = self.connect_and_send(&mut on_the_way).await;
             self.state.0.connected.store(false, Ordering::Relaxed);
-            if self.state.sent() > before {
+            if self.state.sent() > farthest {
+                farthest = self.state.sent();
                 wait = FIRST;
+            }
+            if let Some(first) = on_the_way.lost() {
+                self.state.0.sent.store(first, Ordering::Relaxed);
             }
             if let Err(error) = ended {
                 let (collector, sent) = (&self.to.name, self.state.sent());
@@ -117,11 +130,11 @@ impl Forwarder {
         }
     }
 
-    async fn connect_and_send(&self) -> std::io::Result<()> {
+    async fn connect_and_send(&self, on_the_way: &mut OnTheWay) -> std::io::Result<()> {
         let config = self.in_force.snapshot();
         let stream = timeout(PATIENCE, TcpStream::connect(&self.to.address)).await??;
         match &self.to.tls {
-            None => self.send(&config, stream).await,
+            None => self.send(&config, stream, on_the_way).await,
             Some((peer, trust)) => {
                 let client = tls::client(&config.keys.tls, trust).map_err(std::io::Error::other)?;
                 let name = tls::server_name(peer).map_err(std::io::Error::other)?;
@@ -131,7 +144,7 @@ impl Forwarder {
                 let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 tls::confirm_server(trust, chain, self.clock.now())
                     .map_err(std::io::Error::other)?;
-                self.send(&config, stream).await
+                self.send(&config, stream, on_the_way).await
             }
         }
     }
@@ -141,6 +154,7 @@ impl Forwarder {
         &self,
         config: &Config,
         stream: impl AsyncRead + AsyncWrite + Unpin,
+        on_the_way: &mut OnTheWay,
     ) -> std::io::Result<()> {
         self.state.0.connected.store(true, Ordering::Relaxed);
         let mut heads = self.store.heads();
@@ -162,6 +176,7 @@ impl Forwarder {
             let (store, form, name) = (self.store.clone(), self.to.form, config.name.clone());
             let page = tokio::task::spawn_blocking(move || page(&store, from, to, form, &name));
             let page = page.await.map_err(std::io::Error::other)??;
+            let arrived = on_the_way.add(from);
             timeout(PATIENCE, async {
                 writer.write_all(&page).await?;
                 writer.flush().await
@@ -169,8 +184,37 @@ impl Forwarder {
             .await??;
             self.state.0.sent.store(to, Ordering::Relaxed);
             // If it is lost, some records are sent twice.
-            let _ = std::fs::write(&self.place, to.to_string());
+            let _ = std::fs::write(&self.place, arrived.to_string());
         }
+    }
+}
+
+/// The pages that were sent of late: each by the number before its first record, and when.
+#[derive(Default)]
+struct OnTheWay(VecDeque<(Instant, u64)>);
+
+impl OnTheWay {
+    /// One more page; the number of the last record that has arrived.
+    fn add(&mut self, before: u64) -> u64 {
+        while self.0.len() >= PAGES_ON_THE_WAY || self.arrived() {
+            self.0.pop_front();
+        }
+        self.0.push_back((Instant::now(), before));
+        self.0.front().map_or(before, |(_, oldest)| *oldest)
+    }
+
+    /// Whether the oldest was sent so long ago that it has arrived.
+    fn arrived(&self) -> bool {
+        let oldest = self.0.front();
+        oldest.is_some_and(|(at, _)| at.elapsed() >= ON_THE_WAY)
+    }
+
+    /// The connection broke: from where on to send again; none if all arrived.
+    fn lost(&mut self) -> Option<u64> {
+        while self.arrived() {
+            self.0.pop_front();
+        }
+        self.0.drain(..).next().map(|(_, before)| before)
     }
 }
 

@@ -272,11 +272,12 @@ async fn a_collector_gets_every_event_in_order_also_when_its_connection_breaks()
                 break;
             }
         }
-        // Round 0 ends in the middle of nothing: the connection is dropped.
-        drop(stream);
-        assert!(round < 2);
+        if round == 0 {
+            // A record that is sent now may be on the way when the connection goes; nobody reads it.
+            assert_eq!(send(&world, BIRCH, Precedence::Flash).await.0, 250);
+            drop(stream);
+        }
     }
-    seen.dedup();
     let mut sorted = seen.clone();
     sorted.sort_unstable();
     sorted.dedup();

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use ravelin::message::DraftId;
 use ravelin::store::disk::{Disk, NewFile};
 use redb::StorageBackend;
 
@@ -30,6 +31,11 @@ impl Chance {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
+    }
+
+    /// A number for a draft: its octets say how large the body is, and so how much is written.
+    pub fn id(&mut self) -> DraftId {
+        DraftId::new([(); 16].map(|()| u8::try_from(self.below(256)).unwrap()))
     }
 }
 
