@@ -54,7 +54,13 @@ const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1
 const SERVER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 
-const DAY: u64 = 24 * 60 * 60;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const FIVE_YEARS: Duration = Duration::from_secs(1825 * 24 * 60 * 60);
+const TEN_YEARS: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
+const P384: KeyKind = KeyKind::Ec(Curve::P384);
 
 /// Why the lab could not make something.
 #[derive(Debug, thiserror::Error)]
@@ -117,12 +123,12 @@ impl Request {
         Self {
             subject: subject.to_owned(),
             usage,
-            key: KeyKind::Ec(Curve::P384),
+            key: P384,
             emails: Vec::new(),
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
             not_before: earlier(now, Duration::from_secs(3600)),
-            life: Duration::from_secs(DAY.saturating_mul(365)),
+            life: YEAR,
             extensions: Vec::new(),
         }
     }
@@ -181,27 +187,13 @@ impl Authority {
     /// A self-signed authority with a P-384 key, valid for ten years. Without the policy of
     /// exercises, so that tests can set their own; what people get is of [`Authority::lasting`].
     pub fn new(name: &str, now: Timestamp) -> Result<Self, LabError> {
-        Self::with_key(name, now, KeyKind::Ec(Curve::P384))
+        Self::with_key(name, now, P384)
     }
 
     /// A self-signed authority with a key of this kind.
     pub fn with_key(name: &str, now: Timestamp, kind: KeyKind) -> Result<Self, LabError> {
-        let key = provider::default().generate_key(kind)?;
-        let subject = name_der(name)?;
-        let scheme = authority_scheme(key.public_spki())?;
-        let draft = Draft {
-            issuer: &subject,
-            subject: &subject,
-            spki: key.public_spki(),
-            not_before: earlier(now, Duration::from_secs(DAY)),
-            not_after: later(now, Duration::from_secs(DAY.saturating_mul(3650))),
-            extensions: authority_extensions(key.public_spki(), key.public_spki(), None)?,
-        };
-        let certificate = draft.sign(&scheme, |tbs| key.sign(&scheme, tbs))?;
-        let identity = Identity::new(certificate, key, Vec::new())?;
-        Ok(Self {
-            identity,
-            crl_number: AtomicU64::new(1),
+        Self::self_signed(name, now, kind, TEN_YEARS, |own| {
+            authority_extensions(own, own, None)
         })
     }
 
@@ -212,19 +204,8 @@ impl Authority {
         path_length: Option<u8>,
         now: Timestamp,
     ) -> Result<Self, LabError> {
-        let key = provider::default().generate_key(KeyKind::Ec(Curve::P384))?;
-        let extensions = authority_extensions(key.public_spki(), self.spki(), path_length)?;
-        let certificate = self.certify(
-            &name_der(name)?,
-            key.public_spki(),
-            earlier(now, Duration::from_secs(DAY)),
-            later(now, Duration::from_secs(DAY.saturating_mul(1825))),
-            extensions,
-        )?;
-        let identity = Identity::new(certificate, key, self.chain_below())?;
-        Ok(Self {
-            identity,
-            crl_number: AtomicU64::new(1),
+        self.below(name, now, P384, later(now, FIVE_YEARS), |own| {
+            authority_extensions(own, self.spki(), path_length)
         })
     }
 
@@ -258,26 +239,11 @@ impl Authority {
         kind: KeyKind,
         life: Duration,
     ) -> Result<Self, LabError> {
-        let key = provider::default().generate_key(kind)?;
-        let subject = name_der(name)?;
-        let scheme = authority_scheme(key.public_spki())?;
-        let draft = Draft {
-            issuer: &subject,
-            subject: &subject,
-            spki: key.public_spki(),
-            not_before: earlier(now, Duration::from_secs(DAY)),
-            not_after: later(now, life),
-            extensions: marked_extensions(key.public_spki(), key.public_spki())?,
-        };
-        let certificate = draft.sign(&scheme, |tbs| key.sign(&scheme, tbs))?;
-        Ok(Self::from_identity(Identity::new(
-            certificate,
-            key,
-            Vec::new(),
-        )?))
+        Self::self_signed(name, now, kind, life, |own| marked_extensions(own, own))
     }
 
-    /// An authority below this one, with a key of this kind, valid so long from now.
+    /// An authority below this one, with a key of this kind, valid so long from now and no longer
+    /// than this one.
     pub fn lasting_below(
         &self,
         name: &str,
@@ -285,11 +251,48 @@ impl Authority {
         kind: KeyKind,
         life: Duration,
     ) -> Result<Self, LabError> {
-        let key = provider::default().generate_key(kind)?;
-        let extensions = marked_extensions(key.public_spki(), self.spki())?;
-        let subject = name_der(name)?;
-        let begin = earlier(now, Duration::from_secs(DAY));
         let end = later(now, life).min(self.certificate().not_after());
+        self.below(name, now, kind, end, |own| {
+            marked_extensions(own, self.spki())
+        })
+    }
+
+    /// `extensions` takes the key of the new authority.
+    fn self_signed(
+        name: &str,
+        now: Timestamp,
+        kind: KeyKind,
+        life: Duration,
+        extensions: impl FnOnce(&[u8]) -> Result<Vec<Extension>, LabError>,
+    ) -> Result<Self, LabError> {
+        let key = provider::default().generate_key(kind)?;
+        let subject = name_der(name)?;
+        let scheme = authority_scheme(key.public_spki())?;
+        let draft = Draft {
+            issuer: &subject,
+            subject: &subject,
+            spki: key.public_spki(),
+            not_before: earlier(now, DAY),
+            not_after: later(now, life),
+            extensions: extensions(key.public_spki())?,
+        };
+        let certificate = draft.sign(&scheme, |tbs| key.sign(&scheme, tbs))?;
+        let identity = Identity::new(certificate, key, Vec::new())?;
+        Ok(Self::from_identity(identity))
+    }
+
+    /// `extensions` takes the key of the new authority.
+    fn below(
+        &self,
+        name: &str,
+        now: Timestamp,
+        kind: KeyKind,
+        end: Timestamp,
+        extensions: impl FnOnce(&[u8]) -> Result<Vec<Extension>, LabError>,
+    ) -> Result<Self, LabError> {
+        let key = provider::default().generate_key(kind)?;
+        let extensions = extensions(key.public_spki())?;
+        let (subject, begin) = (name_der(name)?, earlier(now, DAY));
         let certificate = self.certify(&subject, key.public_spki(), begin, end, extensions)?;
         let identity = Identity::new(certificate, key, self.chain_below())?;
         Ok(Self::from_identity(identity))
@@ -318,11 +321,7 @@ impl Authority {
 
     /// A CRL with these certificates, good for seven days from `now`.
     pub fn crl(&self, revoked: &[&Certificate], now: Timestamp) -> Result<Vec<u8>, LabError> {
-        self.crl_until(
-            revoked,
-            now,
-            later(now, Duration::from_secs(DAY.saturating_mul(7))),
-        )
+        self.crl_until(revoked, now, later(now, WEEK))
     }
 
     /// A CRL with these certificates, to be renewed by `next_update`.

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::clearances::attribute_der;
-use super::{DAY, LabError, authority_scheme, earlier, later, signed_der, slices};
+use super::{LabError, WEEK, authority_scheme, earlier, later, signed_der, slices};
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::Digest;
 use crate::crypto::certificate::{Certificate, Extension};
@@ -52,7 +52,7 @@ impl AttributeOrder {
             holder: tlv::element(tlv::CONTEXT_0, &[&names, &serial]),
             serial: 7,
             not_before: earlier(now, Duration::from_secs(3600)),
-            not_after: later(now, Duration::from_secs(DAY.saturating_mul(7))),
+            not_after: later(now, WEEK),
             attributes: Vec::new(),
             extensions: Vec::new(),
         })

@@ -3,15 +3,11 @@
 //! Promises: the extension says what was ordered, and nothing is checked: tests need wrong ones too.
 //! Standards: RFC 5913 §2, §3.
 
-use std::time::Duration;
-
-use super::{Authority, DAY, LabError, authority_extensions, earlier, later, name_der};
+use super::{Authority, FIVE_YEARS, LabError, P384, authority_extensions, later};
 use crate::clock::Timestamp;
-use crate::crypto::algorithm::{Curve, KeyKind};
 use crate::crypto::certificate::Extension;
 use crate::crypto::clearance::{CONSTRAINTS, DIRECTORY_ATTRIBUTES};
-use crate::crypto::keys::Identity;
-use crate::crypto::{provider, tlv};
+use crate::crypto::tlv;
 use crate::label::clearance::ATTRIBUTE;
 
 /// The clearance attribute with this value, in DER.
@@ -54,20 +50,10 @@ impl Authority {
         extension: Extension,
         now: Timestamp,
     ) -> Result<Self, LabError> {
-        let key = provider::default().generate_key(KeyKind::Ec(Curve::P384))?;
-        let mut extensions = authority_extensions(key.public_spki(), self.spki(), None)?;
-        extensions.push(extension);
-        let certificate = self.certify(
-            &name_der(name)?,
-            key.public_spki(),
-            earlier(now, Duration::from_secs(DAY)),
-            later(now, Duration::from_secs(DAY.saturating_mul(1825))),
-            extensions,
-        )?;
-        let identity = Identity::new(certificate, key, self.chain_below())?;
-        Ok(Self {
-            identity,
-            crl_number: 1.into(),
+        self.below(name, now, P384, later(now, FIVE_YEARS), |own| {
+            let mut extensions = authority_extensions(own, self.spki(), None)?;
+            extensions.push(extension);
+            Ok(extensions)
         })
     }
 }

@@ -19,7 +19,7 @@ fn order(profile: Profile) -> Order {
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         not_before: now(),
-        not_after: later(now(), Duration::from_secs(DAY)),
+        not_after: later(now(), DAY),
         crl_urls: Vec::new(),
         ocsp_urls: Vec::new(),
         clearance_der: None,
@@ -33,7 +33,7 @@ fn store(root: &Authority) -> TrustStore {
 }
 
 fn root() -> Authority {
-    let life = Duration::from_secs(DAY * 365);
+    let life = DAY * 365;
     Authority::lasting("Root", now(), KeyKind::Ec(Curve::P384), life).unwrap()
 }
 
@@ -69,15 +69,10 @@ fn each_profile_is_for_its_purposes_only() {
 fn every_certificate_is_marked_and_outlives_nobody() {
     let root = root();
     let below = root
-        .lasting_below(
-            "Below",
-            now(),
-            KeyKind::Rsa(3072),
-            Duration::from_secs(DAY * 9999),
-        )
+        .lasting_below("Below", now(), KeyKind::Rsa(3072), DAY * 9999)
         .unwrap();
     let mut long = order(Profile::Person(Deed::Sign));
-    long.not_after = later(now(), Duration::from_secs(DAY * 99_999));
+    long.not_after = later(now(), DAY * 99_999);
     let end = below.certify_as(&long).unwrap();
     assert_eq!(
         below.certificate().not_after(),

@@ -160,10 +160,11 @@ fn null_parameters_and_keying_material_are_read_as_they_came() {
             point_parameters: Some(wrong),
             ..USUAL
         };
-        assert_eq!(
-            open(&layer(&bob, &unusual), &bob),
-            Err(DecryptError::Failed)
-        );
+        // RFC 3218 §2.3: a key that was not found is replaced by a random one, and without
+        // authentication one padding in 256 is right by chance.
+        let opened = open(&layer(&bob, &unusual), &bob);
+        let is_closed = matches!(&opened, Ok(octets) if octets != CONTENT);
+        assert!(is_closed || opened == Err(DecryptError::Failed));
     }
     let unusual = Unusual {
         wrap_parameters: Some(Node::unsigned(1)),
