@@ -137,6 +137,9 @@ reasons! {
     /// More of something than the limits allow.
     MessageExceedsLimits "message.exceeds-limits" 550 5 6 0
         "the message is nested too deeply or has too many parts";
+    /// A line that is longer than the next hop keeps whole; nothing that was signed is wrapped.
+    MessageLineTooLong "message.line-too-long" 550 5 6 3
+        "a line of the message is longer than the next hop takes";
     /// It passed through too many switches.
     MessageLoops "message.loops" 554 5 4 6
         "the message has passed through too many hops";

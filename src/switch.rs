@@ -19,6 +19,7 @@ mod head_room;
 mod judging;
 mod kept;
 mod minimize;
+mod noticed;
 mod operator;
 mod outbox;
 mod permits;
@@ -27,7 +28,6 @@ mod reload;
 mod revocation;
 mod standing;
 mod state;
-mod turned_away;
 mod upkeep;
 
 use std::sync::Arc;
@@ -38,13 +38,14 @@ pub use desk::{DeskError, DraftView};
 pub use harvest::{CertificateAct, CertificateError};
 pub use head_room::{HeadRoom, Readings};
 pub use minimize::{MinimizeOrder, MinimizeRefused};
+pub use noticed::Telling;
 pub use operator::{NotDone, QueueAct, QueueDone, QueueError};
 pub use policies::RolledBack;
 pub use reload::ReloadError;
 pub use state::Switch;
 pub use upkeep::BackupError;
 
-use crate::accept::{Answer, Line};
+use crate::accept::{Answer, Line, Notice};
 use crate::clock::Timestamp;
 use crate::decision::{Fault, Refusal, Stop};
 use crate::message::envelope::Peer;
@@ -52,7 +53,6 @@ use crate::message::received::Received;
 use crate::message::{MessageId, Precedence};
 use crate::review::{Draft, Released};
 use crate::seal::Sealed;
-use crate::smtp::reply::Reply;
 use crate::store::Change;
 use crate::store::crash::{self, Point};
 use harvest::Brought;
@@ -65,8 +65,8 @@ enum Judged {
 }
 
 impl Line for Switch {
-    async fn turned_away(&self, peer: Peer, reply: &Reply) {
-        self.note_turned_away(&peer, reply).await;
+    async fn noticed(&self, notice: Notice) {
+        self.record_notice(notice).await;
     }
 
     fn sessions(&self) -> &Arc<AtomicUsize> {
@@ -77,7 +77,11 @@ impl Line for Switch {
         let room = self.head_room();
         // Without a number a field of the message decides, once it is there.
         let least = priority.map_or(Precedence::Override, Precedence::from_mt_priority);
-        room.takes(least)
+        let takes = room.takes(least);
+        if !takes {
+            self.count_shed(priority.map_or(Precedence::default(), |_| least));
+        }
+        takes
     }
 
     async fn receive(&self, received: Received) -> Answer {

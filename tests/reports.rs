@@ -49,6 +49,7 @@ async fn submit(world: &World, from: &str, to: &Address, terms: Terms) -> String
         tls: TlsNeed::Required,
         peer: Some(&host),
         trust: &world.alder_config.trust,
+        longest_line: 998,
     };
     let transaction = Transaction {
         from: ReversePath::Address(Address::parse(from).unwrap()),

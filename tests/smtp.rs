@@ -111,6 +111,8 @@ fn extension(name: &str) -> Extension {
 struct Server {
     settings: Settings,
     ceiling: Option<i8>,
+    own_size: Option<u64>,
+    own_lines: Option<usize>,
     session: Option<Session>,
     said: Vec<u8>,
     answers: VecDeque<Reply>,
@@ -169,6 +171,12 @@ impl Server {
             session.tick("2026-11-21T12:00:00Z".parse().unwrap());
             if let Some(ceiling) = self.ceiling {
                 session.cap_priority(ceiling);
+            }
+            if let Some(octets) = self.own_size {
+                session.cap_size(octets);
+            }
+            if let Some(octets) = self.own_lines {
+                session.allow_lines(octets);
             }
             if self.settings.protection == Protection::Tls {
                 session.secured(None, Identity::Nobody);
@@ -232,6 +240,9 @@ impl Server {
             "require-login" => self.settings.client_certificate = ClientCertificate::OrLogin,
             "implicit-tls" => self.settings.protection = Protection::Tls,
             "lmtp" => self.settings.language = Language::Lmtp,
+            // What the owner allows this client, and no other.
+            "own-size" => self.own_size = Some(rest.parse().unwrap()),
+            "own-lines" => self.own_lines = Some(rest.parse().unwrap()),
             "ceiling" => self.ceiling = Some(rest.parse().unwrap()),
             "extensions" => self.settings.extensions = rest.split(' ').map(extension).collect(),
             "mechanisms" => {

@@ -11,9 +11,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 use super::login::Login;
-use super::pace::{self, Pace};
+use super::notice::Hit;
+use super::pace::Pace;
 use super::slots::Place;
-use super::{Answer, Line};
+use super::{Answer, Limit, Line, Notice};
 use crate::clock::Clock;
 use crate::config::{Config, ListenRole, ListenTls, Listener};
 use crate::decision::{Reason, Refusal};
@@ -34,10 +35,8 @@ use crate::tls;
 
 /// How long a peer may take to read what we write.
 const WRITE: Duration = Duration::from_secs(60);
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(15);
-/// The longest session.
-const SESSION: Duration = Duration::from_secs(30 * 60);
+/// What a session that has come to its end may still take, to be told so.
+const LAST_WORD: Duration = Duration::from_secs(60);
 
 /// What is read at once of commands.
 const COMMANDS: usize = 2 * 1024;
@@ -67,6 +66,8 @@ pub(super) struct Connection<L> {
     pub draining: Draining,
     /// Whether a refusal before a message was recorded.
     pub was_turned_away: bool,
+    /// When the session ends, whatever is said.
+    pub ends: Instant,
 }
 
 /// Why the loop over one stream ended.
@@ -78,7 +79,8 @@ enum End {
 impl<L: Line> Connection<L> {
     /// Speaks SMTP until either side ends it.
     pub async fn run(self, stream: TcpStream) -> io::Result<()> {
-        timeout(SESSION, self.speak(stream))
+        let session = self.listener.timers.session.saturating_add(LAST_WORD);
+        timeout(session, self.speak(stream))
             .await
             .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
     }
@@ -86,10 +88,15 @@ impl<L: Line> Connection<L> {
     async fn speak(mut self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         if self.listener.proxies.contains(&self.address) {
-            let client = timeout(HANDSHAKE, proxied(&mut stream)).await??;
-            if let Some(client) = client {
+            let client = timeout(self.listener.timers.handshake, proxied(&mut stream)).await;
+            let Ok(client) = client else {
+                self.came_to(Limit::Handshake).await;
+                return Err(io::ErrorKind::TimedOut.into());
+            };
+            if let Some(client) = client? {
                 self.address = client;
-                if !self.place.speaks_for(client) {
+                if let Err(hit) = self.place.speaks_for(client) {
+                    self.told_of(hit).await;
                     return Err(io::Error::other(
                         "the client of a proxy has connections enough",
                     ));
@@ -104,10 +111,16 @@ impl<L: Line> Connection<L> {
                 End::StartTls => {}
             }
         }
-        let mut stream = tokio::select! {
-            shaken = timeout(HANDSHAKE, self.acceptor.accept(stream)) => shaken??,
+        let patience = self.listener.timers.handshake;
+        let shaken = tokio::select! {
+            shaken = timeout(patience, self.acceptor.accept(stream)) => shaken,
             () = self.place.is_needed() => return Err(io::Error::other("the place is needed")),
         };
+        let Ok(shaken) = shaken else {
+            self.came_to(Limit::Handshake).await;
+            return Err(io::ErrorKind::TimedOut.into());
+        };
+        let mut stream = shaken?;
         let chain = stream.get_ref().1.peer_certificates();
         let chain = chain.unwrap_or_default().to_vec();
         let identity = tls::identify(&self.config, &chain, self.clock.now()).await;
@@ -139,6 +152,8 @@ impl<L: Line> Connection<L> {
             return;
         }
         self.place.is_known();
+        session.cap_size(self.config.size_limit_of(session.identity()));
+        session.allow_lines(self.config.longest_line_of(session.identity()));
         let highest = self.config.highest_precedence(session.identity());
         if highest < Precedence::Override {
             session.cap_priority(highest.mt_priority());
@@ -151,11 +166,12 @@ impl<L: Line> Connection<L> {
         session: &mut Session,
     ) -> io::Result<End> {
         let mut buffer = Vec::new();
-        let mut pace = Pace::new(Instant::now());
+        let rate = self.listener.timers.least_rate;
+        let mut pace = Pace::new(Instant::now(), rate);
         loop {
             session.tick(self.clock.now());
             match session.next() {
-                Step::Ask(Question::Client(client)) => self.speaks_for(session, &client),
+                Step::Ask(Question::Client(client)) => self.speaks_for(session, &client).await,
                 Step::Ask(Question::Login(mechanism, response)) => {
                     self.begin_login(session, mechanism, response.as_deref())
                         .await;
@@ -189,15 +205,26 @@ impl<L: Line> Connection<L> {
                 Step::Send(octets) => send(stream, &octets).await?,
                 Step::StartTls => return Ok(End::StartTls),
             }
-            pace = Pace::new(Instant::now());
+            pace = Pace::new(Instant::now(), rate);
+        }
+    }
+
+    /// Tells the line that the source came to a limit.
+    pub(super) async fn came_to(&self, limit: Limit) {
+        self.told_of(self.place.hit(limit)).await;
+    }
+
+    async fn told_of(&self, hit: Hit) {
+        if let Some(notice) = hit.notice(&self.listener.name, self.address) {
+            self.line.noticed(notice).await;
         }
     }
 
     /// Records a refusal before a message, the first of the session.
-    pub(super) async fn turned_away(&mut self, session: &Session, reply: &Reply) {
+    async fn turned_away(&mut self, session: &Session, reply: &Reply) {
         if !std::mem::replace(&mut self.was_turned_away, true) {
-            let peer = self.peer(session);
-            self.line.turned_away(peer, reply).await;
+            let (peer, reply) = (self.peer(session), reply.clone());
+            self.line.noticed(Notice::TurnedAway { peer, reply }).await;
         }
     }
 
@@ -215,25 +242,38 @@ impl<L: Line> Connection<L> {
         if buffer.len() != size {
             *buffer = vec![0; size];
         }
-        let idle = match self.place.is_crowded() {
-            true => pace::IDLE_WHEN_CROWDED,
-            false => pace::IDLE,
-        };
-        let read = tokio::select! {
-            read = timeout_at(pace.deadline(idle), stream.read(buffer)) => read,
-            // RFC 5321 §3.8: who sends a message may finish it; anybody else is told
-            () = self.draining.begun(), if !is_content => {
-                let text = "the switch stops; try again later";
-                session.end(&Reply::new(421, (4, 3, 2), text));
-                return Ok(());
-            }
-            () = self.place.is_needed() => {
-                let text = "others need the connection; try again later";
-                session.end(&Reply::new(421, (4, 3, 2), text));
-                return Ok(());
+        let (read, deadline) = loop {
+            let timers = &self.listener.timers;
+            let idle = match self.place.is_crowded() {
+                true => timers.idle_when_crowded,
+                false => timers.idle,
+            };
+            let deadline = pace.deadline(idle).min(self.ends);
+            // It may become crowded meanwhile.
+            let look = Instant::now() + timers.idle_when_crowded;
+            let read = tokio::select! {
+                read = timeout_at(deadline.min(look), stream.read(buffer)) => read,
+                // RFC 5321 §3.8: who sends a message may finish it; anybody else is told
+                () = self.draining.begun(), if !is_content => {
+                    let text = "the switch stops; try again later";
+                    session.end(&Reply::new(421, (4, 3, 2), text));
+                    return Ok(());
+                }
+                () = self.place.is_needed() => {
+                    let text = "others need the connection; try again later";
+                    session.end(&Reply::new(421, (4, 3, 2), text));
+                    return Ok(());
+                }
+            };
+            if read.is_ok() || deadline <= look {
+                break (read, deadline);
             }
         };
         match read {
+            Err(_) if deadline == self.ends => {
+                let text = "the session has lasted long enough; open another";
+                session.end(&Reply::new(421, (4, 4, 2), text));
+            }
             // RFC 5321 §4.5.3.2.7
             Err(_) => session.end(&Reply::new(421, (4, 4, 2), "you took too long")),
             Ok(read) => match buffer.get(..read?) {
@@ -248,9 +288,11 @@ impl<L: Line> Connection<L> {
     }
 
     /// Takes over what a listed proxy says of its client: where it comes from, nothing of who it is.
-    fn speaks_for(&mut self, session: &mut Session, client: &Client) {
+    async fn speaks_for(&mut self, session: &mut Session, client: &Client) {
         if let Some(address) = client.address {
-            if !self.place.speaks_for(address) {
+            if let Err(hit) = self.place.speaks_for(address) {
+                self.address = address;
+                self.told_of(hit).await;
                 let text = "this client has connections enough";
                 return session.answer(Reply::new(421, (4, 3, 2), text));
             }
@@ -334,9 +376,9 @@ impl<L: Line> Connection<L> {
                 if self.place.is_for_the_urgent()
                     && session.priority_asked() < Some(Precedence::Immediate.mt_priority()) =>
             {
-                // RFC 6710 §7: the sender keeps it, and may send what is more urgent
+                // RFC 6710 §7 (X.7.15): the sender keeps it, and may send what is more urgent
                 let text = "only IMMEDIATE and above is taken now; try again later";
-                Reply::new(421, (4, 3, 2), text)
+                Reply::new(421, (4, 7, 15), text)
             }
             (identity, Question::Sender(from)) if !self.may_send_as(identity, from) => {
                 let text = "reports would go to somebody else";
@@ -358,7 +400,7 @@ impl<L: Line> Connection<L> {
         }
     }
 
-    fn peer(&self, session: &Session) -> Peer {
+    pub(super) fn peer(&self, session: &Session) -> Peer {
         Peer {
             name: self.listener.name.clone(),
             address: self.address,

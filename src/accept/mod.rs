@@ -9,6 +9,7 @@
 mod answer;
 mod connection;
 mod login;
+mod notice;
 mod pace;
 mod slots;
 
@@ -22,6 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 pub use answer::Answer;
+pub use notice::{Limit, Notice};
 
 use crate::clock::Clock;
 use crate::config::{Config, InForce, ListenTls, Listener};
@@ -39,8 +41,8 @@ const REFUSE: Duration = Duration::from_secs(1);
 
 /// What takes a received message through the steps.
 pub trait Line: Send + Sync + 'static {
-    /// Records that a peer was refused with `reply` before it handed a message in.
-    fn turned_away(&self, peer: Peer, reply: &Reply) -> impl Future<Output = ()> + Send;
+    /// Records something of a peer that handed nothing in.
+    fn noticed(&self, notice: Notice) -> impl Future<Output = ()> + Send;
 
     /// How many sessions are open; counted here, for whoever wants to know.
     fn sessions(&self) -> &Arc<AtomicUsize>;
@@ -103,12 +105,16 @@ pub async fn serve<L: Line>(
         };
         let place = match slots.admit(address.ip(), counted) {
             Admission::Place(place) => place,
-            Admission::Full => {
-                turn_away(&config, &listener, stream, "all connections are taken");
-                continue;
-            }
-            Admission::TooMany => {
-                turn_away(&config, &listener, stream, "you have connections enough");
+            Admission::Refused(hit) => {
+                let why = match hit.limit {
+                    Limit::Places => "all connections are taken",
+                    _ => "you have connections enough",
+                };
+                turn_away(&config, &listener, stream, why);
+                if let Some(notice) = hit.notice(&listener.name, address.ip()) {
+                    let line = Arc::clone(&line);
+                    tokio::spawn(async move { line.noticed(notice).await });
+                }
                 continue;
             }
         };
@@ -126,6 +132,7 @@ pub async fn serve<L: Line>(
             cannot_tell: false,
             draining: draining.clone(),
             was_turned_away: false,
+            ends: tokio::time::Instant::now() + listener.timers.session,
         };
         let session = Open::new(line.sessions());
         tokio::spawn(async move {

@@ -7,13 +7,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a peer may be silent, or be busy with one command.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
-/// The same, when nine tenths of the connections are taken.
-pub(super) const IDLE_WHEN_CROWDED: Duration = Duration::from_secs(10);
-/// The least rate of content, in octets a second.
-const RATE: u64 = 1024;
-
 /// Where a peer stands with its time.
 pub(super) struct Pace {
     /// Since when the present command, or the present message, is awaited.
@@ -22,15 +15,18 @@ pub(super) struct Pace {
     heard: Instant,
     /// How much content came since.
     content: u64,
+    /// The least that must come of it in a second.
+    rate: u64,
 }
 
 impl Pace {
-    /// Time begins.
-    pub fn new(now: Instant) -> Self {
+    /// Time begins; of content so many octets must come in a second.
+    pub fn new(now: Instant, rate: u64) -> Self {
         Self {
             since: now,
             heard: now,
             content: 0,
+            rate: rate.max(1),
         }
     }
 
@@ -45,7 +41,7 @@ impl Pace {
 
     /// When patience ends.
     pub fn deadline(&self, idle: Duration) -> Instant {
-        let earned = Duration::from_secs(self.content / RATE);
+        let earned = Duration::from_secs(self.content / self.rate);
         (self.since + idle + earned).min(self.heard + idle)
     }
 }
@@ -54,11 +50,13 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const IDLE: Duration = Duration::from_secs(60);
+
     #[test]
     fn octets_of_a_command_buy_no_time_and_content_must_keep_its_rate() {
         let began = Instant::now();
         let after = |seconds| began + Duration::from_secs(seconds);
-        let mut pace = Pace::new(began);
+        let mut pace = Pace::new(began, 1024);
         for seconds in 1..59 {
             pace.heard(after(seconds), 1, false);
         }

@@ -4,7 +4,7 @@
 //! came first has to go (it had its time to say who it is). When known peers fill the listener, the
 //! reserved places are for IMMEDIATE and above. The table of sources is bounded.
 //! Refuses: more connections of one source than it may have, at one time or in a minute; logins of a
-//! source that failed too often.
+//! source that failed too often. Of each such source somebody is told once in a minute.
 //! Attacks stopped here: idle connections that fill a listener; slow floods; guessing of passwords.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::notice::{Hit, Limit};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Listener;
 
@@ -57,6 +58,10 @@ struct Source {
     open: usize,
     visits: Count,
     failures: Count,
+    /// How often somebody was told that it came to a limit.
+    told: Count,
+    /// How often it came to one since.
+    untold: u64,
 }
 
 /// How often something happened since a moment.
@@ -69,10 +74,8 @@ struct Count {
 pub(super) enum Admission {
     /// It does.
     Place(Place),
-    /// All are taken.
-    Full,
-    /// This source has enough.
-    TooMany,
+    /// All are taken, or this source has enough.
+    Refused(Hit),
 }
 
 /// Whose limits count for a connection.
@@ -115,8 +118,8 @@ impl Slots {
         let mut state = self.lock();
         let source = of(address);
         let counts = counted == Counted::Now;
-        if counts && !state.visit(source) {
-            return Admission::TooMany;
+        if counts && let Err(hit) = state.visit(source) {
+            return Admission::Refused(hit);
         }
         let taken = state.taken();
         let is_reserved = if taken < state.places.saturating_sub(state.reserved) || state.evict() {
@@ -127,7 +130,8 @@ impl Slots {
             if counts {
                 state.left(source);
             }
-            return Admission::Full;
+            let known = counts.then_some(source);
+            return Admission::Refused(state.hit(known, Limit::Places));
         };
         state.arrivals += 1;
         let (number, leave) = (state.arrivals, Arc::new(Notify::new()));
@@ -174,7 +178,7 @@ impl State {
     }
 
     /// Counts a connection of a source, if it may have one more.
-    fn visit(&mut self, address: IpAddr) -> bool {
+    fn visit(&mut self, address: IpAddr) -> Result<(), Hit> {
         let now = self.clock.now();
         if self.sources.len() >= SOURCES {
             self.sources.retain(|_, source| !source.is_at_rest(now));
@@ -184,13 +188,28 @@ impl State {
             open: 0,
             visits: Count::new(now),
             failures: Count::new(now),
+            told: Count::new(now),
+            untold: 0,
         });
-        if source.open >= per_source || source.visits.within(MINUTE, now) >= per_minute {
-            return false;
-        }
-        source.open += 1;
-        source.visits.times += 1;
-        true
+        let limit = match (source.open, source.visits.within(MINUTE, now)) {
+            (open, _) if open >= per_source => Limit::Connections,
+            (_, visits) if visits >= per_minute => Limit::NewConnections,
+            _ => {
+                source.open += 1;
+                source.visits.times += 1;
+                return Ok(());
+            }
+        };
+        Err(self.hit(Some(address), limit))
+    }
+
+    /// A source came to a limit: whether somebody is to be told. One that nobody counts is told of each
+    /// time.
+    fn hit(&mut self, source: Option<IpAddr>, limit: Limit) -> Hit {
+        let now = self.clock.now();
+        let source = source.and_then(|source| self.sources.get_mut(&source));
+        let told = source.map_or(Some(0), |source| source.tell(now));
+        Hit { limit, told }
     }
 
     fn left(&mut self, address: IpAddr) {
@@ -205,6 +224,17 @@ impl Source {
         self.open == 0
             && self.visits.within(MINUTE, now) == 0
             && self.failures.within(FAILURES, now) == 0
+            && self.told.within(MINUTE, now) == 0
+    }
+
+    /// Once in a minute, how often nobody was told since the last time.
+    fn tell(&mut self, now: Timestamp) -> Option<u64> {
+        if self.told.within(MINUTE, now) > 0 {
+            self.untold = self.untold.saturating_add(1);
+            return None;
+        }
+        self.told.times += 1;
+        Some(std::mem::take(&mut self.untold))
     }
 }
 
@@ -225,16 +255,21 @@ impl Count {
 }
 
 impl Place {
-    /// The connection speaks for this address from now on; false when that has enough already.
-    pub fn speaks_for(&mut self, address: IpAddr) -> bool {
+    /// The connection speaks for this address from now on, unless that has enough already.
+    pub fn speaks_for(&mut self, address: IpAddr) -> Result<(), Hit> {
         let source = of(address);
         let mut state = self.slots.lock();
         if let Some(before) = self.source.take() {
             state.left(before);
         }
-        let may = state.visit(source);
-        self.source = may.then_some(source);
-        may
+        state.visit(source)?;
+        self.source = Some(source);
+        Ok(())
+    }
+
+    /// Its source came to a limit.
+    pub fn hit(&self, limit: Limit) -> Hit {
+        self.slots.lock().hit(self.source, limit)
     }
 
     /// The peer has shown who it is: no other takes its place.

@@ -138,8 +138,12 @@ pub enum Act {
     Harvested,
     /// A draft waits for release.
     Held,
+    /// A source came to one of its limits: connections, failed logins, time.
+    Limited,
     /// Revocation lists were read again, because their files changed.
     ListsRead,
+    /// A login failed.
+    LoginFailed,
     /// An operator imposed MINIMIZE.
     MinimizeImposed,
     /// An operator lifted MINIMIZE, or its time was over.
@@ -184,6 +188,8 @@ pub enum Act {
     ReviewRefused,
     /// An operator accepted a label policy that is older than the one that was in force.
     RolledBack,
+    /// Messages were not taken for want of room: their peers keep them.
+    Shed,
     /// The switch began its work.
     Started,
     /// The switch ended its work.
@@ -218,7 +224,9 @@ impl Act {
             Self::Forbidden => "forbidden",
             Self::Harvested => "harvested",
             Self::Held => "held",
+            Self::Limited => "limited",
             Self::ListsRead => "lists-read",
+            Self::LoginFailed => "login-failed",
             Self::MinimizeImposed => "minimize-imposed",
             Self::MinimizeLifted => "minimize-lifted",
             Self::Overdue => "overdue",
@@ -241,6 +249,7 @@ impl Act {
             Self::Reviewed => "reviewed",
             Self::ReviewRefused => "review-refused",
             Self::RolledBack => "rolled-back",
+            Self::Shed => "shed",
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::Swept => "swept",
@@ -284,6 +293,9 @@ mod tests {
             Act::CertificateAccepted,
             Act::Harvested,
             Act::Forbidden,
+            Act::Limited,
+            Act::LoginFailed,
+            Act::Shed,
             Act::MinimizeImposed,
             Act::MinimizeLifted,
         ] {

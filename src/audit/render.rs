@@ -77,10 +77,9 @@ pub fn framed(message: &str) -> Vec<u8> {
 fn severity(act: &str) -> Severity {
     match act {
         "export-repaired" | "fault" | "quarantined" | "reopened" => Severity::Error,
-        "downgraded" | "expired" | "failed" | "forbidden" | "head-room" | "refused"
-        | "reload-refused" | "restored" | "review-refused" | "rolled-back" | "turned-away" => {
-            Severity::Warning
-        }
+        "downgraded" | "expired" | "failed" | "forbidden" | "head-room" | "limited"
+        | "login-failed" | "refused" | "reload-refused" | "restored" | "review-refused"
+        | "rolled-back" | "shed" | "turned-away" => Severity::Warning,
         "accepted" | "checkpoint" | "deferred" | "delivered" | "queued" | "reported" => {
             Severity::Informational
         }

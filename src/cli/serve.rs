@@ -24,7 +24,7 @@ use crate::deliver::{self, Drain, Drained};
 use crate::message::Precedence;
 use crate::queue::{self, Limits, Pace, Queue, Schedule};
 use crate::store::{Change, Store};
-use crate::switch::{Readings, Switch};
+use crate::switch::{Readings, Switch, Telling};
 
 /// How often drafts and orders are looked at whose time is over.
 const DRAFTS: Duration = Duration::from_secs(30);
@@ -105,13 +105,16 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
         None => Store::open(config.store_settings(), clock.clone())
             .map_err(|error| Fault::new("open the store", error))?,
     };
-    let queue = Queue::open(
-        store.clone(),
-        schedule(&config),
-        Limits::default(),
-        clock.clone(),
-    )
-    .map_err(|error| Fault::new("read the queue", error))?;
+    store.set_groups(config.capacity.groups);
+    let deliveries = config.capacity.deliveries;
+    let limits = Limits {
+        slots: deliveries.slots,
+        kept_back: deliveries.reserved,
+        window: deliveries.window,
+        widest: deliveries.widest,
+    };
+    let queue = Queue::open(store.clone(), schedule(&config), limits, clock.clone())
+        .map_err(|error| Fault::new("read the queue", error))?;
     let switch = Arc::new(Switch::new(
         in_force.clone(),
         clock.clone(),
@@ -202,6 +205,9 @@ impl Running {
             tracing::warn!("sessions or deliveries were cut off: they did not end in time");
         }
         self.tasks.shutdown().await;
+        if let Err(fault) = self.switch.tell_of_shed(Telling::AtStop).await {
+            tracing::error!(fault = %fault.chain(), "what was shed could not be recorded");
+        }
         if let Err(fault) = record(&self.store, &self.clock, Act::Stopped, "switch").await {
             tracing::error!(fault = %fault.chain(), "the stop could not be recorded");
         }

@@ -47,6 +47,7 @@ impl Config {
         ]
         .into_iter()
         .chain(self.operation.fixed_differences(&next.operation))
+        .chain(self.capacity.fixed_differences(&next.capacity))
         .filter(|(_, same)| !same)
         .map(|(key, _)| key)
         .collect()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capacity::Capacity;
 use super::listeners::Listener;
 use super::party::{MailDomains, Sources, Subject};
 use super::revocation::RevocationData;
@@ -24,6 +25,7 @@ use crate::label::{Categories, Clearance, Label, ObjectIdentifier, Policies, Pol
 use crate::message::Precedence;
 use crate::message::address::Address;
 use crate::message::envelope::Identity as Peer;
+use crate::message::line::TEXT_LINE;
 use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
 use crate::smtp::sasl::Passwords;
@@ -116,6 +118,8 @@ pub struct Config {
     pub audit: Option<PathBuf>,
     /// How the switch is run.
     pub operation: Operation,
+    /// How much is done at once.
+    pub capacity: Capacity,
     /// Where releasing officers connect.
     pub admin: Option<SocketAddr>,
 }
@@ -149,6 +153,31 @@ impl Config {
             }
         };
         highest.unwrap_or(Precedence::Deferred)
+    }
+
+    /// The largest message that this peer may hand in, in octets.
+    pub fn size_limit_of(&self, peer: &Peer) -> u64 {
+        let own = match peer {
+            Peer::Link(name) => {
+                let link = self.links.iter().find(|link| link.name == *name);
+                link.and_then(|link| link.arrival.size_limit)
+            }
+            Peer::Nobody => None,
+            Peer::Subject(address) => {
+                let subject = self.subjects.get(address);
+                subject.and_then(|subject| subject.size_limit)
+            }
+        };
+        own.unwrap_or(u64::MAX).min(self.size_limit)
+    }
+
+    /// The longest line that this peer may send, in octets without its end.
+    pub fn longest_line_of(&self, peer: &Peer) -> usize {
+        let link = match peer {
+            Peer::Link(name) => self.links.iter().find(|link| link.name == *name),
+            Peer::Nobody | Peer::Subject(_) => None,
+        };
+        link.map_or(TEXT_LINE, |link| link.longest_line)
     }
 
     /// Where and how its store lies.
@@ -252,6 +281,8 @@ pub struct Link {
     pub policy: Option<ObjectIdentifier>,
     /// Which recipients may be written to.
     pub recipients: Recipients,
+    /// The longest line, in octets without its end, either way.
+    pub longest_line: usize,
     /// How messages are sealed for it.
     pub seal: SealProfile,
     /// What a message that arrives over it must bring.
@@ -310,6 +341,8 @@ pub struct Arrival {
     pub key_transport: KeyTransport,
     /// The most urgent precedence that it may ask for.
     pub highest_precedence: Precedence,
+    /// The largest message, in octets, where that is less than everybody's.
+    pub size_limit: Option<u64>,
 }
 
 /// The classifications, of the domain's own policy, for which the origin owes a release.

@@ -5,6 +5,7 @@
 //! Promises: unknown keys are errors; every error names file, line, key and what would mend it;
 //! nothing of a configuration takes effect unless all of it is good.
 
+mod capacity;
 mod directory;
 mod dscp;
 mod holdings;
@@ -30,11 +31,12 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::{Clock, Timestamp};
 use crate::label::Policies;
+pub use capacity::{Capacity, Deliveries};
 pub use directory::HarvestRule;
 pub use dscp::Dscp;
 pub use holdings::{Holding, WARNINGS, warning};
 pub use in_force::InForce;
-pub use listeners::{ListenRole, ListenTls, Listener};
+pub use listeners::{ListenRole, ListenTls, Listener, Timers};
 pub use meant::{
     Arrival, Config, Keys, Link, ListProvenance, Provenance, ReleaseOwed, ReleaseRule, Scope,
     SealProfile, SignerRule,

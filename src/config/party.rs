@@ -27,6 +27,8 @@ pub struct Subject {
     pub roles: Vec<String>,
     /// The most urgent precedence that it may ask for.
     pub highest_precedence: Precedence,
+    /// The largest message that it hands in, in octets, where that is less than everybody's.
+    pub size_limit: Option<u64>,
     /// The certificate to encrypt for.
     pub certificate: Option<Certificate>,
     /// Attribute certificates about the holder of that certificate.

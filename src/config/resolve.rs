@@ -15,6 +15,7 @@ use toml::Spanned;
 use super::meant::{Arrival, Config, Link, ReleaseOwed, SealProfile};
 use super::party::Sources;
 use super::revocation::fetching;
+use super::units::ByteSize;
 use super::written::{self, Written};
 use super::{ConfigError, Revocation, SealKind, TlsNeed, line_of};
 use crate::clock::Timestamp;
@@ -26,6 +27,7 @@ use crate::label::marked::Markings;
 use crate::label::{Clearance, Policies, Policy, naming};
 use crate::message::Precedence;
 use crate::message::address::Address;
+use crate::message::line::TEXT_LINE;
 use crate::store::Assurance;
 
 /// Reads what `written` names and resolves what it refers to.
@@ -180,6 +182,7 @@ pub(super) fn resolve(
             .as_ref()
             .map(|path| at.path(path.get_ref())),
         operation,
+        capacity: at.capacity(&written)?,
         admin: written.admin.as_ref().map(|admin| admin.address),
     })
 }
@@ -424,6 +427,14 @@ impl Place<'_> {
             must_carry: must_carry.categories,
             policy: far,
             recipients: link.recipients,
+            longest_line: match &link.longest_line {
+                None => TEXT_LINE,
+                Some(line) => {
+                    let (least, most) = (ByteSize(998), ByteSize(64 << 10));
+                    let line = self.bounded(&key("longest-line"), line, least..=most)?;
+                    usize::try_from(line.0).unwrap_or(TEXT_LINE)
+                }
+            },
             seal: match &link.seal {
                 Some(seal) => self.seal(&key("seal"), seal, policies)?,
                 None => SealProfile::AsReceived,
@@ -437,6 +448,7 @@ impl Place<'_> {
                     .arrives
                     .highest_precedence
                     .unwrap_or(Precedence::Override),
+                size_limit: link.arrives.size_limit.map(|limit| limit.0),
             },
         })
     }

@@ -120,6 +120,7 @@ impl Place<'_> {
             sources: self.own_sources(subject, address.span(), usual)?,
             roles: subject.roles.clone(),
             highest_precedence: subject.highest_precedence.unwrap_or(Precedence::Override),
+            size_limit: subject.size_limit.map(|limit| limit.0),
             certificate: subject
                 .certificate
                 .as_ref()
@@ -144,13 +145,14 @@ impl Place<'_> {
         })?;
         let is_somebody = subject.holders.is_some()
             || !subject.roles.is_empty()
-            || subject.highest_precedence.is_some();
+            || subject.highest_precedence.is_some()
+            || subject.size_limit.is_some();
         if is_somebody {
             return Err(self.error(
                 domain.span(),
                 "subject.domain",
-                "a whole domain holds no roles, asks for no precedence and is held by nobody",
-                "give roles, holders and highest-precedence to an address",
+                "a whole domain holds no roles, hands nothing in and is held by nobody",
+                "give roles, holders, highest-precedence and size-limit to an address",
             ));
         }
         Ok(MailDomain {

@@ -40,6 +40,16 @@ impl fmt::Display for ByteSize {
     }
 }
 
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.milliseconds() {
+            n if n % 60_000 == 0 => write!(f, "{}m", n / 60_000),
+            n if n % 1000 == 0 => write!(f, "{}s", n / 1000),
+            n => write!(f, "{n}ms"),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let units = [

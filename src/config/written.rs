@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::directory::Directory;
-use super::dscp::Dscp;
 use super::listeners::Listen;
 use super::operation::{AuditSection, HeadRoomSection, MetricsSection};
 use super::party::{ClearanceSource, Combination};
@@ -24,8 +23,10 @@ use crate::message::mime::Transfer;
 use crate::message::protection::{Confidentiality, Dialect};
 
 mod party;
+mod queue;
 
 pub(super) use party::{Subject, Subjects};
+pub(super) use queue::Queue;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -83,6 +84,10 @@ pub(super) struct Switch {
     /// How long sessions and deliveries may go on when the switch stops.
     #[serde(default = "half_a_minute")]
     pub drain: Life,
+    /// Messages that are judged at the same time; by itself as many as there are cores.
+    pub permits: Option<Spanned<usize>>,
+    /// Beside them, for IMMEDIATE and above; by itself half as many.
+    pub reserved_permits: Option<Spanned<usize>>,
 }
 
 fn half_a_minute() -> Life {
@@ -110,6 +115,10 @@ pub(super) struct Store {
     pub assurance: StoreAssurance,
     /// The folder that a running switch writes backups to; without it, it makes none.
     pub backups: Option<Spanned<PathBuf>>,
+    /// So many changes and octets share one commit at most; by itself 256 and 4 MiB.
+    pub group: Option<(Spanned<usize>, Spanned<ByteSize>)>,
+    /// So many others go beside changes of IMMEDIATE and above; by itself 8 and 64 KiB.
+    pub beside_urgent: Option<(Spanned<usize>, Spanned<ByteSize>)>,
 }
 
 /// What the database is kept with.
@@ -346,6 +355,9 @@ pub(super) struct Link {
     pub policy: Option<Spanned<String>>,
     #[serde(default)]
     pub recipients: Recipients,
+    /// The longest line of a message, without its end, that comes from the far side and goes there;
+    /// without it, 998 octets.
+    pub longest_line: Option<Spanned<ByteSize>>,
     pub seal: Option<Spanned<Seal>>,
     #[serde(default)]
     pub arrives: Arrives,
@@ -472,6 +484,8 @@ pub(super) struct Arrives {
     pub key_transport: KeyTransport,
     /// The most urgent precedence that a message over the link may ask for; without it, any.
     pub highest_precedence: Option<Precedence>,
+    /// The largest message that comes over the link, where that is less than `switch.size-limit`.
+    pub size_limit: Option<ByteSize>,
 }
 
 /// Which RSA key transport is read from a link.
@@ -493,6 +507,7 @@ impl Default for Arrives {
             header_protection: all_dialects(),
             key_transport: KeyTransport::default(),
             highest_precedence: None,
+            size_limit: None,
         }
     }
 }
@@ -559,30 +574,6 @@ pub(super) struct SignerRule {
 
 const fn one() -> usize {
     1
-}
-
-/// `[queue]`: how long and how often delivery is tried.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Queue {
-    /// How long an entry lives, by precedence.
-    #[serde(default)]
-    pub life: Vec<(Precedence, Life)>,
-    /// The wait before the first retry, by precedence; it doubles, up to an hour.
-    #[serde(default)]
-    pub retry: Vec<(Precedence, Life)>,
-    /// When the sender is told that it takes long, by precedence; by itself after a quarter of the
-    /// life, or when it is overdue.
-    #[serde(default)]
-    pub notice: Vec<(Precedence, Life)>,
-    /// When an entry should have been delivered, by precedence: then the postmaster is alarmed. By
-    /// itself 10 minutes for FLASH and above, 30 for IMMEDIATE, 3 hours for PRIORITY, 6 for ROUTINE.
-    #[serde(default)]
-    pub overdue: Vec<(Precedence, Life)>,
-    /// The mark (DSCP, 0 to 63) of outgoing packets, by precedence; by itself 32 for OVERRIDE, 24 for
-    /// FLASH, 16 for IMMEDIATE, 10 for PRIORITY, 0 for ROUTINE, 1 for DEFERRED.
-    #[serde(default)]
-    pub dscp: Vec<(Precedence, Dscp)>,
 }
 
 /// `[admin]`: where releasing officers' programs connect, with their certificates.

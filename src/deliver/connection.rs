@@ -82,7 +82,8 @@ impl Connection {
             TlsNeed::Never => dialogue::TlsNeed::Never,
             TlsNeed::Implicit | TlsNeed::Required => dialogue::TlsNeed::Required,
         };
-        let mut dialogue = Dialogue::new(protocol, name, need, transaction);
+        let mut dialogue =
+            Dialogue::new(protocol, name, need, transaction).with_line_limit(link.longest_line);
         if link.tls == TlsNeed::Implicit {
             let mut stream = handshake(link, identity, at, stream).await?;
             dialogue.secured();

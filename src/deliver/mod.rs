@@ -71,6 +71,8 @@ pub struct NextHop<'a> {
     pub peer: Option<&'a str>,
     /// Who vouches for it.
     pub trust: &'a TrustStore,
+    /// The longest line that it keeps whole, in octets without its end.
+    pub longest_line: usize,
 }
 
 impl<'a> From<&'a Link> for NextHop<'a> {
@@ -81,6 +83,7 @@ impl<'a> From<&'a Link> for NextHop<'a> {
             tls: link.tls,
             peer: link.peer.as_deref(),
             trust: &link.trust,
+            longest_line: link.longest_line,
         }
     }
 }

@@ -35,8 +35,8 @@ use crate::config::{Config, SealProfile};
 use crate::decision::{Fault, Reason, Refusal, Stop};
 use crate::label::{Label, ess};
 use crate::message::Precedence;
-use crate::message::binary;
 use crate::message::service::Terms;
+use crate::message::{binary, line};
 use crate::review::Released;
 use crate::store::Permitted;
 
@@ -98,6 +98,11 @@ fn seal_for(
     // What came out of an envelope no session has seen: a line end that is none stops here, in
     // session, and not at the next hop.
     binary::check(&bytes).map_err(unwritable)?;
+    // What goes by BDAT as it is has no lines.
+    if line::check(&bytes).is_ok() {
+        line::check_within(&bytes, route.link.longest_line)
+            .map_err(|error| Refusal::because(Reason::MessageLineTooLong, error.to_string()))?;
+    }
     let cleared = released.cleared();
     let received = cleared.opened().received();
     let bytes: Arc<[u8]> = Arc::from(bytes);

@@ -186,6 +186,17 @@ impl Session {
         self.priority_ceiling = Some(ceiling);
     }
 
+    /// The largest message that this client may send, in octets, where that is less than the
+    /// listener's.
+    pub fn cap_size(&mut self, octets: u64) {
+        self.settings.size_limit = self.settings.size_limit.min(octets);
+    }
+
+    /// The longest line that this client may send, in octets without CRLF.
+    pub fn allow_lines(&mut self, octets: usize) {
+        self.settings.line_limit = octets;
+    }
+
     // RFC 5321 §4.3.1
     /// Says the greeting; `next` gives it out. What was fed before was said before its turn.
     pub fn greeting(&mut self) {

@@ -9,14 +9,33 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Store;
 use crate::message::Precedence;
 
-/// So many changes share one transaction at most.
-const CHANGES: usize = 256;
-/// So many octets, unless one change alone has more.
-const OCTETS: usize = 4 << 20;
-/// So many others go beside urgent changes, in changes and octets.
-const BESIDE: (usize, usize) = (8, 64 << 10);
+/// How many changes go together, in changes and octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// So many share one transaction at most, unless one change alone has more octets.
+    pub most: (usize, usize),
+    /// So many others go beside urgent changes.
+    pub beside: (usize, usize),
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            most: (256, 4 << 20),
+            beside: (8, 64 << 10),
+        }
+    }
+}
+
+impl Store {
+    /// From now on so many changes share one commit.
+    pub fn set_groups(&self, groups: Groups) {
+        self.inner.jobs.set_groups(groups);
+    }
+}
 
 /// Where changes wait for the committer.
 pub(super) struct Lanes<T> {
@@ -38,6 +57,7 @@ pub(super) enum Taken<T> {
 struct Waiting<T> {
     urgent: VecDeque<(usize, T)>,
     others: VecDeque<(usize, T)>,
+    groups: Groups,
     is_open: bool,
 }
 
@@ -47,6 +67,7 @@ impl<T> Default for Lanes<T> {
             waiting: Mutex::new(Waiting {
                 urgent: VecDeque::new(),
                 others: VecDeque::new(),
+                groups: Groups::default(),
                 is_open: true,
             }),
             changed: Condvar::new(),
@@ -70,16 +91,22 @@ impl<T> Lanes<T> {
         Ok(())
     }
 
+    /// From now on so many changes go together.
+    pub(super) fn set_groups(&self, groups: Groups) {
+        self.lock().groups = groups;
+    }
+
     /// Waits for changes, not longer than `patience` where there is one, and takes the next group.
     pub(super) fn take(&self, patience: Option<Duration>) -> Taken<T> {
         let until = patience.and_then(|patience| Instant::now().checked_add(patience));
         let mut waiting = self.lock();
         loop {
             let mut group = Vec::new();
-            draw(&mut waiting.urgent, (CHANGES, OCTETS), &mut group);
+            let Groups { most, beside } = waiting.groups;
+            draw(&mut waiting.urgent, most, &mut group);
             let room = match group.is_empty() {
-                true => (CHANGES, OCTETS),
-                false => BESIDE,
+                true => most,
+                false => beside,
             };
             draw(&mut waiting.others, room, &mut group);
             if !group.is_empty() {
@@ -167,12 +194,29 @@ mod tests {
     #[test]
     fn a_group_is_bounded_in_octets_but_for_one_that_is_larger() {
         let lanes = Lanes::default();
-        for size in [OCTETS + 1, OCTETS / 2, OCTETS / 2, 1] {
+        let (_, octets) = Groups::default().most;
+        for size in [octets + 1, octets / 2, octets / 2, 1] {
             lanes.put(Precedence::Routine, size, size).unwrap();
         }
-        assert_eq!(taken(&lanes), [OCTETS + 1]);
-        assert_eq!(taken(&lanes), [OCTETS / 2, OCTETS / 2]);
+        assert_eq!(taken(&lanes), [octets + 1]);
+        assert_eq!(taken(&lanes), [octets / 2, octets / 2]);
         assert_eq!(taken(&lanes), [1]);
+    }
+
+    #[test]
+    fn groups_are_as_large_as_the_operator_says() {
+        let lanes = Lanes::default();
+        lanes.set_groups(Groups {
+            most: (3, 1000),
+            beside: (1, 15),
+        });
+        for n in 0..5 {
+            lanes.put(Precedence::Routine, 10, n).unwrap();
+        }
+        lanes.put(Precedence::Flash, 10, 9).unwrap();
+        assert_eq!(taken(&lanes), [9, 0]);
+        assert_eq!(taken(&lanes), [1, 2, 3]);
+        assert_eq!(taken(&lanes), [4]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ use disk::{Disk, System};
 pub use engine::{Assurance, EngineKind};
 use engine::{Engine, EngineFault, LastStop, Table};
 pub use entries::WholeEntry;
-use lanes::Lanes;
+pub use lanes::Groups;
 use latency::Latency;
 use sealing::Sealer;
 use slot::Slot;
@@ -453,13 +453,13 @@ impl Shared {
 
 struct Inner {
     shared: Arc<Shared>,
-    jobs: Arc<Lanes<Job>>,
+    jobs: Arc<lanes::Lanes<Job>>,
     committer: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Inner {
     fn start(shared: Arc<Shared>, committer: Committer) -> Result<Self, Fault> {
-        let jobs = Arc::new(Lanes::default());
+        let jobs = Arc::new(lanes::Lanes::default());
         let waiting = Arc::clone(&jobs);
         let committer = std::thread::Builder::new()
             .name("committer".into())

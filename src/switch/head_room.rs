@@ -16,7 +16,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Switch, events};
+use super::{Switch, Telling, events};
 use crate::audit::{Act, Event};
 use crate::config::{HeadRoomRules, Span};
 use crate::message::Precedence;
@@ -146,6 +146,9 @@ impl Switch {
             let now = Arc::new(HeadRoom::of(&rules, readings, &room));
             (std::mem::replace(&mut *room, Arc::clone(&now)), now)
         };
+        if let Err(fault) = self.tell_of_shed(Telling::Regular).await {
+            tracing::error!(fault = %fault.chain(), "what was shed could not be recorded");
+        }
         if before.least == now.least {
             return;
         }

@@ -13,8 +13,8 @@ use crate::message::Precedence;
 use crate::message::military::Military;
 use crate::message::received::Received;
 
-/// As many permits as there are cores, and half as many for urgent messages alone; a waiter of higher
-/// precedence overtakes.
+/// By default as many permits as there are cores, and half as many for urgent messages alone; a waiter
+/// of higher precedence overtakes.
 pub(super) struct Permits(Arc<Mutex<State>>);
 
 struct State {
@@ -61,11 +61,7 @@ pub(super) fn urgency(config: &Config, received: &Received) -> Precedence {
 }
 
 impl Permits {
-    pub fn for_this_machine() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::new(cores, cores.div_ceil(2))
-    }
-
+    /// So many for anybody, and so many beside them.
     pub fn new(free: usize, kept: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
             free,

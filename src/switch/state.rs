@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, RwLock};
 
 use super::permits::Permits;
-use super::{HeadRoom, alarms, expiry, turned_away};
+use super::{HeadRoom, alarms, expiry, noticed};
 use crate::clock::Clock;
 use crate::config::InForce;
 use crate::message::Precedence;
@@ -31,7 +31,9 @@ pub struct Switch {
     pub(super) unwitnessed: AtomicBool,
     /// What was told of certificates that come to an end.
     pub(super) ending: tokio::sync::Mutex<expiry::Told>,
-    pub(super) turned_away: turned_away::Lately,
+    /// What was told lately of peers that handed nothing in, and of messages that were not taken.
+    pub(super) noticed: noticed::Noticed,
+    pub(super) told_shed: tokio::sync::Mutex<noticed::ToldShed>,
     pub(super) sessions: Arc<AtomicUsize>,
     /// Who asked the switch to stop.
     pub(super) stop: tokio::sync::watch::Sender<Option<String>>,
@@ -40,12 +42,13 @@ pub struct Switch {
 impl Switch {
     /// A switch on an open store.
     pub fn new(config: InForce, clock: Clock, store: Store, queue: Queue) -> Self {
+        let capacity = config.snapshot().capacity;
         Self {
             config,
             clock,
             store,
             queue,
-            permits: Permits::for_this_machine(),
+            permits: Permits::new(capacity.permits, capacity.reserved_permits),
             told: alarms::Told::default(),
             desk: tokio::sync::Mutex::new(()),
             reloading: tokio::sync::Mutex::new(()),
@@ -54,7 +57,8 @@ impl Switch {
             checkpointed: tokio::sync::Mutex::new(0),
             unwitnessed: AtomicBool::new(false),
             ending: tokio::sync::Mutex::default(),
-            turned_away: turned_away::Lately::default(),
+            noticed: noticed::Noticed::default(),
+            told_shed: tokio::sync::Mutex::default(),
             sessions: Arc::default(),
             stop: tokio::sync::watch::Sender::new(None),
         }

@@ -1,5 +1,6 @@
 //! What the crash test and the bench share: the switch as a process, and its two neighbours.
 //!
+//! - `bench`: a switch with further listeners.
 //! - `engine`: which engine the store has.
 //! - `place`: a web server that hands revocation data out, well or badly.
 //! - `process`: the real binary, `ravelin serve`, started and killed.
@@ -10,6 +11,7 @@
 
 #![allow(dead_code, reason = "each user takes a part")]
 
+pub mod bench;
 pub mod engine;
 pub mod place;
 pub mod process;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +18,8 @@ use tokio_rustls::TlsConnector;
 
 /// No answer within this is no answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two octets of a slow client.
+const PAUSE: Duration = Duration::from_millis(30);
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -121,6 +123,25 @@ impl Wire {
                 return reply;
             }
         }
+    }
+
+    /// Says these octets one by one, with pauses, until the server says something; what that is.
+    /// Nothing, when it closed without a word.
+    pub async fn dribble(&mut self, octets: impl IntoIterator<Item = u8>) -> String {
+        let mut octets = octets.into_iter();
+        let begun = Instant::now();
+        while begun.elapsed() < 2 * PATIENCE {
+            let heard = tokio::time::timeout(PAUSE, self.stream.fill_buf()).await;
+            if heard.is_ok() {
+                return self.hear().await;
+            }
+            if let Some(octet) = octets.next() {
+                // Who has closed does not listen any more; what it said last is read above.
+                let _ = self.stream.write_all(&[octet]).await;
+                let _ = self.stream.flush().await;
+            }
+        }
+        panic!("the server waits for ever")
     }
 
     /// Says a command and hears the reply.

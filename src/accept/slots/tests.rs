@@ -24,8 +24,7 @@ fn advance(slots: &Slots, by: Duration) {
 fn place(slots: &Slots, address: &str) -> Place {
     match slots.admit(address.parse().unwrap(), Counted::Now) {
         Admission::Place(place) => place,
-        Admission::Full => panic!("full"),
-        Admission::TooMany => panic!("too many"),
+        Admission::Refused(hit) => panic!("{hit:?}"),
     }
 }
 
@@ -69,7 +68,11 @@ async fn reserved_places_are_for_the_urgent_until_others_are_free() {
     assert!(third.is_for_the_urgent() && third.is_crowded());
     assert!(!first.is_for_the_urgent() && !second.is_for_the_urgent());
     let admission = slots.admit("192.0.2.4".parse().unwrap(), Counted::Now);
-    assert!(matches!(admission, Admission::Full));
+    let full = Hit {
+        limit: Limit::Places,
+        told: Some(0),
+    };
+    assert!(matches!(admission, Admission::Refused(hit) if hit == full));
     drop(first);
     assert!(!third.is_for_the_urgent());
 }
@@ -103,8 +106,8 @@ async fn a_proxy_counts_for_whom_it_speaks() {
         _ => panic!("a proxy was turned away"),
     };
     let (mut one, mut two) = (through(), through());
-    assert!(one.speaks_for("192.0.2.1".parse().unwrap()));
-    assert!(!two.speaks_for("192.0.2.1".parse().unwrap()));
+    assert!(one.speaks_for("192.0.2.1".parse().unwrap()).is_ok());
+    assert!(two.speaks_for("192.0.2.1".parse().unwrap()).is_err());
     assert!(is_turned_away(&slots, "192.0.2.1"));
     drop(two);
     assert!(is_turned_away(&slots, "192.0.2.1"));
@@ -126,6 +129,30 @@ async fn a_source_that_guesses_has_to_wait() {
     assert!(!guesser.may_log_in() && other.may_log_in());
     advance(&slots, FAILURES);
     assert!(guesser.may_log_in());
+}
+
+#[tokio::test]
+async fn a_source_that_goes_on_trying_is_told_of_once_in_a_minute() {
+    let slots = slots(99, 1, 1, 2);
+    let hit = |slots: &Slots| match slots.admit("192.0.2.1".parse().unwrap(), Counted::Now) {
+        Admission::Refused(hit) => (hit.limit, hit.told),
+        Admission::Place(_) => panic!("it had enough"),
+    };
+    let first = place(&slots, "192.0.2.1");
+    assert_eq!(hit(&slots), (Limit::Connections, Some(0)));
+    for _ in 0..7 {
+        assert_eq!(hit(&slots), (Limit::Connections, None));
+    }
+    drop(first);
+    drop(place(&slots, "192.0.2.1"));
+    assert_eq!(hit(&slots), (Limit::NewConnections, None));
+    advance(&slots, MINUTE);
+    let first = place(&slots, "192.0.2.1");
+    assert_eq!(hit(&slots), (Limit::Connections, Some(8)));
+    // Each source for itself.
+    assert_eq!(first.hit(Limit::Logins).told, None);
+    let other = place(&slots, "192.0.2.2");
+    assert_eq!(other.hit(Limit::Logins).told, Some(0));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::crypto::trust::TrustStore;
 use crate::deliver::{self, NextHop};
 use crate::message::Precedence;
 use crate::message::address::{Address, ReversePath};
+use crate::message::line::TEXT_LINE;
 use crate::smtp::dialogue::{Outcome, Transaction};
 
 /// Somebody with keys.
@@ -43,6 +44,7 @@ pub async fn submit(
         tls: TlsNeed::Required,
         peer: Some(host),
         trust,
+        longest_line: TEXT_LINE,
     };
     let transaction = Transaction {
         from: ReversePath::Address(person.address.clone()),

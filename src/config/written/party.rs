@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::Clearance;
 use crate::config::party::{ClearanceSource, Combination};
+use crate::config::units::ByteSize;
 use crate::message::Precedence;
 
 /// `[subjects]`: where clearances come from, for everybody who says nothing else.
@@ -44,6 +45,8 @@ pub(in crate::config) struct Subject {
     pub certificate: Option<Spanned<PathBuf>>,
     /// The most urgent precedence that the subject may ask for; without it, any.
     pub highest_precedence: Option<Precedence>,
+    /// The largest message that the subject hands in, where that is less than `switch.size-limit`.
+    pub size_limit: Option<ByteSize>,
     /// Attribute certificates about the holder of that certificate: DER or PEM.
     #[serde(default)]
     pub attribute_certificates: Vec<Spanned<PathBuf>>,

@@ -26,6 +26,8 @@ pub(super) struct Offers {
     pub(super) deliver_by: bool,
     pub(super) dsn: bool,
     pub(super) eight_bit: bool,
+    /// The least time that DELIVERBY may ask for, in seconds.
+    pub(super) least_time: i64,
     pub(super) pipelining: bool,
     pub(super) priority: bool,
     pub(super) require_tls: bool,
@@ -49,7 +51,11 @@ impl Offers {
                 "8BITMIME" => offers.eight_bit = true,
                 "BINARYMIME" => offers.binary = true,
                 "CHUNKING" => offers.chunking = true,
-                "DELIVERBY" => offers.deliver_by = true,
+                "DELIVERBY" => {
+                    offers.deliver_by = true;
+                    let least = words.next().and_then(|word| word.parse().ok());
+                    offers.least_time = least.unwrap_or(0).max(0);
+                }
                 "DSN" => offers.dsn = true,
                 "MT-PRIORITY" => offers.priority = true,
                 "PIPELINING" => offers.pipelining = true,
@@ -196,8 +202,15 @@ impl Active {
         }
         // With LMTP this is the delivery itself.
         if must_return && !offers.deliver_by && protocol == Protocol::Smtp {
+            // RFC 2852 §4.1; X.4.7 as other switches say it: in time is what nobody can promise
             let text = "the message needs DELIVERBY, which the server does not offer";
-            return Some((550, (5, 3, 3), text));
+            return Some((550, (5, 4, 7), text));
+        }
+        // RFC 2852 §3: the server says how much time it needs at least
+        let left = by.deadline.duration_since(self.transaction.at).as_secs();
+        if must_return && left < offers.least_time {
+            let text = "the server does not deliver within the time that is left";
+            return Some((550, (5, 4, 7), text));
         }
         None
     }

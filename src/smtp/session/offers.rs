@@ -208,7 +208,8 @@ impl Session {
         match envelope.priority {
             Some(asked) if asked > ceiling && reply.class() == Class::Done => {
                 envelope.priority = Some(ceiling);
-                let text = format!("{}; the priority is lowered to {ceiling}", reply.text());
+                // RFC 6710 §8 (X.3.6): the new priority, a space, and words
+                let text = format!("{ceiling} is the priority now: more is not taken from you");
                 Reply::new(reply.code, (2, 3, 6), &text)
             }
             _ => reply,
