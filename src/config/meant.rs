@@ -11,8 +11,8 @@ use super::listeners::Listener;
 use super::party::{MailDomains, Sources, Subject};
 use super::revocation::RevocationData;
 use super::{
-    DomainCertificate, Dscp, HarvestRule, KeyTransport, LinkProtocol, Operation, Recipients,
-    SignedBy, SioLabelRule, TlsNeed,
+    DomainCertificate, Dscp, HarvestRule, Internet, KeyTransport, LinkProtocol, Operation,
+    Recipients, SignedBy, SioLabelRule, TlsNeed,
 };
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
@@ -58,6 +58,8 @@ pub struct Config {
     pub assurance: Assurance,
     /// The folder of backups.
     pub backups: Option<PathBuf>,
+    /// How next hops are found that no address is written for.
+    pub internet: Internet,
     /// The switch's own keys.
     pub keys: Arc<Keys>,
     /// Who vouches for this domain's own people.
@@ -259,7 +261,7 @@ pub struct Link {
     pub name: String,
     /// The domains behind it, in lower case.
     pub domains: Vec<String>,
-    /// Host and port of the next hop.
+    /// Host and port of the next hop, or `mx:` and a domain.
     pub address: String,
     /// Further ones of the same peer, asked in turn.
     pub alternatives: Vec<String>,

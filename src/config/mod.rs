@@ -10,6 +10,7 @@ mod directory;
 mod dscp;
 mod holdings;
 mod in_force;
+mod internet;
 mod keys;
 mod listeners;
 mod meant;
@@ -36,6 +37,7 @@ pub use directory::HarvestRule;
 pub use dscp::Dscp;
 pub use holdings::{Holding, WARNINGS, warning};
 pub use in_force::InForce;
+pub use internet::{Internet, MailExchange};
 pub use listeners::{ListenRole, ListenTls, Listener, Timers};
 pub use meant::{
     Arrival, Config, Keys, Link, ListProvenance, Provenance, ReleaseOwed, ReleaseRule, Scope,

@@ -77,6 +77,7 @@ pub(super) fn resolve(
     })?;
     let mut links: Vec<Arc<Link>> = Vec::new();
     for link in &written.link {
+        at.next_hops(link, &written.internet)?;
         let rule = written.trust.revocation;
         let online = revocation.online.as_ref();
         let link = at.link(link, &policies, policy, &trust, rule, online)?;
@@ -145,6 +146,7 @@ pub(super) fn resolve(
             .as_ref()
             .map(|path| at.path(path.get_ref())),
         keys: Arc::new(at.keys(&written.keys)?),
+        internet: at.internet(&written.internet)?,
         trust,
         trust_list,
         revocation,

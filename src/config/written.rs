@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::directory::Directory;
+use super::internet::InternetSection;
 use super::listeners::Listen;
 use super::operation::{AuditSection, HeadRoomSection, MetricsSection};
 use super::party::{ClearanceSource, Combination};
@@ -44,6 +45,8 @@ pub(super) struct Written {
     pub policy: Vec<Policy>,
     #[serde(default)]
     pub directory: Directory,
+    #[serde(default)]
+    pub internet: InternetSection,
     #[serde(default)]
     pub subjects: Subjects,
     #[serde(default)]
@@ -319,7 +322,7 @@ pub(super) struct Link {
     pub name: Spanned<String>,
     /// The domains behind it.
     pub domains: Vec<String>,
-    /// Host and port of the next hop.
+    /// Host and port of the next hop; or `mx:` and the domain whose mail hosts DNS names.
     pub address: String,
     /// Further hosts and ports of the same peer, asked in turn where the one before cannot be
     /// reached.

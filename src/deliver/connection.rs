@@ -31,14 +31,28 @@ pub(super) struct Conversed {
     pub outcomes: Vec<(Address, Outcome)>,
     /// Who reports, of those that were delivered.
     pub onward: Onward,
+    /// The name of the next hop.
+    pub by: String,
     /// The connection, if it can go on.
     pub open: Option<Connection>,
+}
+
+impl Conversed {
+    /// The same, with a host that people know by this name.
+    pub fn with(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.by);
+        if let Some(open) = &mut self.open {
+            name.clone_into(&mut open.by);
+        }
+        self
+    }
 }
 
 /// An open connection between two transactions.
 pub(super) struct Connection {
     stream: Stream,
     dialogue: Dialogue,
+    by: String,
 }
 
 enum Stream {
@@ -84,24 +98,31 @@ impl Connection {
         };
         let mut dialogue =
             Dialogue::new(protocol, name, need, transaction).with_line_limit(link.longest_line);
+        let by = link.address;
         if link.tls == TlsNeed::Implicit {
             let mut stream = handshake(link, identity, at, stream).await?;
             dialogue.secured();
             return match converse(&mut stream, &mut dialogue).await? {
                 End::Done(outcomes) => {
-                    Ok(conversed(outcomes, Stream::Tls(Box::new(stream)), dialogue))
+                    let stream = Stream::Tls(Box::new(stream));
+                    Ok(conversed(outcomes, stream, dialogue, by))
                 }
                 End::StartTls => Err(io::Error::other("STARTTLS inside TLS")),
             };
         }
         match converse(&mut stream, &mut dialogue).await? {
-            End::Done(outcomes) => return Ok(conversed(outcomes, Stream::Clear(stream), dialogue)),
+            End::Done(outcomes) => {
+                return Ok(conversed(outcomes, Stream::Clear(stream), dialogue, by));
+            }
             End::StartTls => {}
         }
         let mut stream = handshake(link, identity, at, stream).await?;
         dialogue.secured();
         match converse(&mut stream, &mut dialogue).await? {
-            End::Done(outcomes) => Ok(conversed(outcomes, Stream::Tls(Box::new(stream)), dialogue)),
+            End::Done(outcomes) => {
+                let stream = Stream::Tls(Box::new(stream));
+                Ok(conversed(outcomes, stream, dialogue, by))
+            }
             End::StartTls => Err(io::Error::other("STARTTLS inside TLS")),
         }
     }
@@ -120,7 +141,9 @@ impl Connection {
         match end {
             // A next hop that hangs up before it has the message is asked again at once.
             Ok(End::Done(outcomes)) if outcomes.iter().all(|(_, outcome)| is_lost(outcome)) => None,
-            Ok(End::Done(outcomes)) => Some(conversed(outcomes, self.stream, self.dialogue)),
+            Ok(End::Done(outcomes)) => {
+                Some(conversed(outcomes, self.stream, self.dialogue, &self.by))
+            }
             Ok(End::StartTls) | Err(_) => None,
         }
     }
@@ -156,11 +179,21 @@ fn is_lost(outcome: &Outcome) -> bool {
 }
 
 /// Keeps the connection when the dialogue can go on.
-fn conversed(outcomes: Vec<(Address, Outcome)>, stream: Stream, dialogue: Dialogue) -> Conversed {
+fn conversed(
+    outcomes: Vec<(Address, Outcome)>,
+    stream: Stream,
+    dialogue: Dialogue,
+    by: &str,
+) -> Conversed {
     Conversed {
         outcomes,
         onward: dialogue.onward(),
-        open: (!dialogue.is_closed()).then_some(Connection { stream, dialogue }),
+        by: by.to_owned(),
+        open: (!dialogue.is_closed()).then(|| Connection {
+            stream,
+            dialogue,
+            by: by.to_owned(),
+        }),
     }
 }
 

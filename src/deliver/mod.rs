@@ -9,6 +9,9 @@
 
 mod connection;
 mod drain;
+mod hops;
+#[cfg(feature = "internet")]
+mod internet;
 mod marking;
 mod permission;
 mod pool;
@@ -25,10 +28,12 @@ use crate::crypto::trust::TrustStore;
 use crate::decision::{Fault, Refusal, Stop};
 use crate::message::address::Address;
 use crate::queue::{Chosen, Claimed, NextHops, Outcome, Over, Queue};
-use crate::smtp::dialogue::{self, Onward, Transaction};
+use crate::smtp::Reply;
+use crate::smtp::dialogue::{self, Cause, Onward, Transaction};
 use crate::store::{EntryRow, ReplyRow};
-use connection::Connection;
+use connection::{Connection, Conversed};
 pub use drain::{Drain, Drained, Draining};
+use hops::{Finder, NoHop};
 pub use permission::again as judge_again;
 use pool::Pool;
 
@@ -117,7 +122,10 @@ pub async fn serve<O: Outbox>(
     outbox: Arc<O>,
     draining: Draining,
 ) {
-    let pool = Arc::new(Pool::default());
+    let reach = Arc::new(Reach {
+        pool: Arc::default(),
+        finder: Finder::new(clock.clone()),
+    });
     let ends = Arc::new(Semaphore::new(ENDS));
     while !draining.has_begun() {
         let now = clock.now();
@@ -153,14 +161,13 @@ pub async fn serve<O: Outbox>(
                     });
                 }
                 if let Some(chosen) = due {
-                    let (in_force, clock, queue) = (in_force.clone(), clock.clone(), queue.clone());
-                    let (pool, outbox) = (Arc::clone(&pool), Arc::clone(&outbox));
+                    let (in_force, queue) = (in_force.clone(), queue.clone());
+                    let (reach, outbox) = (Arc::clone(&reach), Arc::clone(&outbox));
                     let at_work = draining.clone();
                     tokio::spawn(async move {
                         let _at_work = at_work;
                         if let Some(claimed) = read(&queue, chosen).await {
-                            attempt(in_force.snapshot(), (clock, queue), pool, outbox, claimed)
-                                .await;
+                            attempt(in_force.snapshot(), queue, reach, outbox, claimed).await;
                         }
                     });
                 }
@@ -191,15 +198,41 @@ async fn read(queue: &Queue, chosen: Chosen) -> Option<Claimed> {
     }
 }
 
+/// How next hops are reached: where they are, and connections that are open already.
+struct Reach {
+    pool: Arc<Pool>,
+    finder: Finder,
+}
+
+/// What a next hop made of a message.
+struct Said {
+    outcomes: Vec<(Address, dialogue::Outcome)>,
+    onward: Onward,
+    /// Its name.
+    by: String,
+}
+
+impl Said {
+    /// Keeps the connection for the next message.
+    fn of(conversed: Conversed, pool: &Arc<Pool>, config: &Arc<Config>, link: &Link) -> Self {
+        pool.keep(config, &link.name, conversed.open);
+        Self {
+            outcomes: conversed.outcomes,
+            onward: conversed.onward,
+            by: conversed.by,
+        }
+    }
+}
+
 /// One attempt at one entry.
 async fn attempt<O: Outbox>(
     config: Arc<Config>,
-    (clock, queue): (Clock, Queue),
-    pool: Arc<Pool>,
+    queue: Queue,
+    reach: Arc<Reach>,
     outbox: Arc<O>,
     claimed: Claimed,
 ) {
-    let row = claimed.row();
+    let (row, clock) = (claimed.row(), reach.finder.clock());
     let permitted = permitted(&config, clock.now(), row).await;
     if let Err(Stop::Refuse(refusal)) = permitted {
         outbox.forbidden(claimed, *refusal).await;
@@ -215,29 +248,30 @@ async fn attempt<O: Outbox>(
     let transaction = transaction(&claimed, &against, clock.now());
     let said = match (permitted, link, transaction) {
         // Nobody can tell now whether it may go: it waits.
-        (Err(stop), _, _) => Err(stop.to_string()),
-        (Ok(()), Some(link), Ok(transaction)) => {
-            converse(&config, &clock, link, &pool, transaction).await
+        (Err(stop), _, _) => Err(deferred(stop.to_string())),
+        (Ok(()), Some(link), Ok(transaction)) => converse(&config, link, &reach, transaction).await,
+        (Ok(()), None, _) => {
+            let text = "the configuration has no link of this name any more";
+            Err(deferred(text.to_owned()))
         }
-        (Ok(()), None, _) => Err("the configuration has no link of this name any more".into()),
-        (Ok(()), _, Err(text)) => Err(text),
+        (Ok(()), _, Err(text)) => Err(deferred(text)),
     };
-    let by = link.map_or("switch", |link| link.address.as_str());
     let recipients = row.recipients.iter().zip(&against);
     let outcomes = recipients
         .map(|(recipient, against)| match (&said, against) {
             (_, Some(_)) => Outcome::HeldBack,
-            (Err(text), None) => deferred(text),
-            (Ok((said, _)), None) => said
+            (Err(outcome), None) => outcome.clone(),
+            (Ok(said), None) => said
+                .outcomes
                 .iter()
                 .find(|(address, _)| address.to_string() == recipient.address)
                 .map_or_else(
-                    || deferred("the next hop did not answer for this recipient"),
-                    |(_, outcome)| told(by, outcome),
+                    || deferred("the next hop did not answer for this recipient".to_owned()),
+                    |(_, outcome)| told(&said.by, outcome),
                 ),
         })
         .collect();
-    let onward = said.as_ref().map_or(Onward::Silent, |(_, onward)| *onward);
+    let onward = said.as_ref().map_or(Onward::Silent, |said| said.onward);
     outbox.attempted(claimed, outcomes, onward).await;
 }
 
@@ -275,38 +309,77 @@ fn transaction(
 }
 
 /// Speaks over a kept connection if there is one; if that turns out to be gone, over a new one.
+///
+/// # Errors
+/// What becomes of every recipient when no next hop was spoken to.
 async fn converse(
     config: &Arc<Config>,
-    clock: &Clock,
     link: &Arc<Link>,
-    pool: &Arc<Pool>,
+    reach: &Reach,
     transaction: Transaction,
-) -> Result<(Vec<(Address, dialogue::Outcome)>, Onward), String> {
+) -> Result<Said, Outcome> {
+    let (pool, finder) = (&reach.pool, &reach.finder);
     let dscp = config.dscp(transaction.precedence);
     if let Some(kept) = pool.take(config, &link.name)
         && let Some(conversed) = kept.again(transaction.clone(), dscp).await
     {
-        pool.keep(config, &link.name, conversed.open);
-        return Ok((conversed.outcomes, conversed.onward));
+        return Ok(Said::of(conversed, pool, config, link));
     }
-    let mut why = Vec::new();
+    let mut unreached = Unreached::default();
     for address in std::iter::once(&link.address).chain(&link.alternatives) {
-        let next_hop = NextHop {
-            address,
-            ..NextHop::from(&**link)
-        };
-        let (identity, name) = (&config.keys.tls, &config.name);
-        let marked = (transaction.clone(), dscp);
-        let opened = Connection::open(&next_hop, identity, name, clock.now(), marked).await;
-        match opened {
-            Ok(conversed) => {
-                pool.keep(config, &link.name, conversed.open);
-                return Ok((conversed.outcomes, conversed.onward));
+        let hops = match finder.hops(config, address).await {
+            Ok(hops) => hops,
+            Err(NoHop::Never(reply)) => {
+                unreached.never = Some(reply);
+                continue;
             }
-            Err(error) => why.push(format!("{address}: {error}")),
+            Err(NoHop::NotNow(status, text)) => {
+                unreached.add(status, text);
+                continue;
+            }
+        };
+        for hop in &hops {
+            let next_hop = NextHop {
+                address: &hop.address,
+                ..NextHop::from(&**link)
+            };
+            let (identity, name) = (&config.keys.tls, &config.name);
+            let marked = (transaction.clone(), dscp);
+            let now = finder.clock().now();
+            match Connection::open(&next_hop, identity, name, now, marked).await {
+                Ok(conversed) => {
+                    return Ok(Said::of(conversed.with(&hop.name), pool, config, link));
+                }
+                // RFC 3463 §3.5: X.4.1, no answer from host
+                Err(error) => unreached.add("4.4.1", format!("{}: {error}", hop.name)),
+            }
         }
     }
-    Err(why.join("; "))
+    Err(unreached.outcome())
+}
+
+/// Why no next hop was spoken to: the words of each, the status of the last.
+#[derive(Default)]
+struct Unreached {
+    status: &'static str,
+    why: Vec<String>,
+    /// What one of them said for good.
+    never: Option<Reply>,
+}
+
+impl Unreached {
+    fn add(&mut self, status: &'static str, why: String) {
+        self.status = status;
+        self.why.push(why);
+    }
+
+    /// It is over only when nobody can be asked again.
+    fn outcome(self) -> Outcome {
+        match (self.why.is_empty(), self.never) {
+            (true, Some(reply)) => told("switch", &dialogue::Outcome::Failed(Cause::Local(reply))),
+            (_, _) => put_off(self.status, self.why.join("; ")),
+        }
+    }
 }
 
 /// A dialogue's outcome in the words of the queue.
@@ -326,13 +399,17 @@ fn told(by: &str, outcome: &dialogue::Outcome) -> Outcome {
     }
 }
 
-// RFC 3463 §3.5: X.4.1, no answer from host
 /// The next hop could not be asked.
-fn deferred(text: &str) -> Outcome {
+fn deferred(text: String) -> Outcome {
+    put_off("4.4.1", text)
+}
+
+/// Nothing was said to a next hop, with this status.
+fn put_off(status: &str, text: String) -> Outcome {
     Outcome::Deferred(ReplyRow {
         by: "switch".into(),
         code: None,
-        enhanced: "4.4.1".into(),
-        text: text.to_owned(),
+        enhanced: status.into(),
+        text,
     })
 }

@@ -1,6 +1,7 @@
 //! What the crash test and the bench share: the switch as a process, and its two neighbours.
 //!
 //! - `bench`: a switch with further listeners.
+//! - `dns`: a DNS server that signs, and lies.
 //! - `engine`: which engine the store has.
 //! - `place`: a web server that hands revocation data out, well or badly.
 //! - `process`: the real binary, `ravelin serve`, started and killed.
@@ -12,6 +13,8 @@
 #![allow(dead_code, reason = "each user takes a part")]
 
 pub mod bench;
+#[cfg(feature = "internet")]
+pub mod dns;
 pub mod engine;
 pub mod place;
 pub mod process;
