@@ -7,6 +7,12 @@
 
 mod support;
 
+#[path = "passage/product.rs"]
+mod product;
+#[path = "passage/words.rs"]
+mod words;
+
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +26,7 @@ use ravelin::crypto::cms::sign::{self, Form, SignOrder, Signer};
 use ravelin::crypto::ess::security_label;
 use ravelin::label::ess;
 use support::anchor;
-use support::tap::{Speaks, Tap};
+use support::tap::{Heard, Speaks, Tap};
 use support::wire::{Tls, Wire};
 
 const ENDS: [&str; 11] = [
@@ -42,6 +48,9 @@ struct Passage {
     world: World,
     taps: Vec<Tap>,
     wire: Wire,
+    /// Where it is connected, and with which word.
+    at: SocketAddr,
+    hello: &'static str,
     dir: tempfile::TempDir,
 }
 
@@ -79,6 +88,11 @@ relay-label = {{ policy = "ALDER", classification = "UNCLASSIFIED", categories =
 }
 
 async fn passage() -> Passage {
+    passage_with("").await
+}
+
+/// With more at the end of the configuration.
+async fn passage_with(more: &str) -> Passage {
     let dir = tempfile::tempdir().unwrap();
     let mut taps = Vec::new();
     for speaks in [
@@ -99,6 +113,7 @@ async fn passage() -> Passage {
         ),
         link("wrapped", &taps[3], &wrap("inner-encoding = \"binary\"\n")),
         link("binary", &taps[4], ""),
+        more.to_owned(),
     ]
     .concat();
     // The tap is asked first; the mailbox server of the demo is its alternative.
@@ -112,8 +127,10 @@ async fn passage() -> Passage {
     std::fs::write(&file, text.replacen(&old, &new, 1)).unwrap();
     world.alder_config = ravelin::config::load(&file).unwrap();
     world.wake_alder().await.unwrap();
-    let wire = connect(&world, dir.path()).await;
+    let wire = connect(&world, dir.path(), world.alder.ports.submission, "EHLO").await;
     Passage {
+        at: world.alder.ports.submission,
+        hello: "EHLO",
         world,
         taps,
         wire,
@@ -121,7 +138,7 @@ async fn passage() -> Passage {
     }
 }
 
-async fn connect(world: &World, dir: &Path) -> Wire {
+async fn connect(world: &World, dir: &Path, at: SocketAddr, hello: &str) -> Wire {
     let drafter = &world.alder.person("drafter").unwrap().sign;
     let tls = Tls {
         anchor: &anchor(dir),
@@ -129,7 +146,7 @@ async fn connect(world: &World, dir: &Path) -> Wire {
         identity: Some(drafter),
         is_old: false,
     };
-    Wire::starttls(world.alder.ports.submission, &tls).await.0
+    Wire::starttls_as(at, &tls, hello).await.0
 }
 
 impl Passage {
@@ -138,12 +155,8 @@ impl Passage {
         self.encoded("7bit", text)
     }
 
-    fn encoded(&self, encoding: &str, text: &str) -> Vec<u8> {
-        let drafter = self.world.alder.person("drafter").unwrap();
-        let label = self
-            .world
-            .label("RESTRICTED", &[("Releasable To", "ALDER")])
-            .unwrap();
+    /// The entity that is signed: header fields, a kind of text, a body.
+    fn part(&self, encoding: &str, text: &str) -> (String, String) {
         let fields = format!(
             "From: drafter@alder.example\r\nTo: {}\r\nSubject: Passage\r\n",
             TO.join(", ")
@@ -152,16 +165,32 @@ impl Passage {
             "{fields}Content-Type: text/plain; charset=us-ascii; hp=\"clear\"\r\n\
              Content-Transfer-Encoding: {encoding}\r\n\r\n{text}"
         );
-        let label = ess::encode(&label).unwrap();
-        let signature = sign::sign(&SignOrder {
-            content: part.as_bytes(),
+        (fields, part)
+    }
+
+    /// The drafter's signature over it, beside it or around it.
+    fn signed(&self, content: &[u8], form: Form, class: &str) -> Vec<u8> {
+        let drafter = self.world.alder.person("drafter").unwrap();
+        let label = [("Releasable To", "ALDER")];
+        let label = ess::encode(&self.world.label(class, &label).unwrap()).unwrap();
+        sign::sign(&SignOrder {
+            content,
             content_type: oid::DATA,
-            form: Form::Detached,
+            form,
             signers: &[Signer::new(&drafter.sign, vec![security_label(&label)])],
             signing_time: self.world.clock.now(),
             extra_certificates: &[],
         })
-        .unwrap();
+        .unwrap()
+    }
+
+    fn encoded(&self, encoding: &str, text: &str) -> Vec<u8> {
+        self.labelled(encoding, text, "RESTRICTED")
+    }
+
+    fn labelled(&self, encoding: &str, text: &str, class: &str) -> Vec<u8> {
+        let (fields, part) = self.part(encoding, text);
+        let signature = self.signed(part.as_bytes(), Form::Detached, class);
         // By hand: the library would not put odd line ends into a message.
         format!(
             "{fields}MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=\"between\";\r\n \
@@ -175,14 +204,23 @@ impl Passage {
 
     /// The same inside an envelope for the switch.
     fn hidden(&self, text: &str) -> Vec<u8> {
+        self.enveloped(&self.written(text))
+    }
+
+    fn enveloped(&self, message: &[u8]) -> Vec<u8> {
         let ours = self.world.alder.border_certificate().clone();
-        let cms = envelope(&self.written(text), &[ours], ContentCipher::Aes256Gcm).unwrap();
+        let cms = envelope(message, &[ours], ContentCipher::Aes256Gcm).unwrap();
+        self.layer("authEnveloped-data", &cms)
+    }
+
+    /// A message that is one layer.
+    fn layer(&self, kind: &str, cms: &[u8]) -> Vec<u8> {
         format!(
             "From: drafter@alder.example\r\nTo: {}\r\nSubject: Passage\r\nMIME-Version: 1.0\r\n\
-             Content-Type: application/pkcs7-mime; smime-type=authEnveloped-data\r\n\
+             Content-Type: application/pkcs7-mime; smime-type={kind}\r\n\
              Content-Transfer-Encoding: base64\r\n\r\n{}\r\n",
             TO.join(", "),
-            lines(&cms)
+            lines(cms)
         )
         .into_bytes()
     }
@@ -237,10 +275,21 @@ impl Passage {
     /// The reply to a message; where the session closed, another one is opened.
     async fn reply(&mut self) -> String {
         let reply = self.wire.hear().await;
+        if self.hello == "LHLO" {
+            // One for each recipient, and all are the same here.
+            for _ in 1..TO.len() {
+                assert_eq!(self.wire.hear().await, reply);
+            }
+        }
         if !self.wire.ask("NOOP").await.starts_with("250 ") {
-            self.wire = connect(&self.world, self.dir.path()).await;
+            self.connect_to(self.at, self.hello).await;
         }
         reply
+    }
+
+    async fn connect_to(&mut self, at: SocketAddr, hello: &'static str) {
+        (self.at, self.hello) = (at, hello);
+        self.wire = connect(&self.world, self.dir.path(), at, hello).await;
     }
 
     /// Waits until this tap has so many messages.

@@ -23,12 +23,14 @@ mod urgency;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::config::{Config, Link};
+use crate::config::{Config, Link, SealProfile};
 use crate::decision::{Ground, Reason, Refusal, Stop};
 use crate::label::Label;
 use crate::message::address::Address;
+use crate::message::line::LineError;
 use crate::message::military::Military;
-use crate::open::{Opened, SignerFacts};
+use crate::message::{binary, line};
+use crate::open::{Facts, Opened, SignerFacts};
 
 pub use access::{DOWNGRADE, again, authorize};
 pub use asked::Ahead;
@@ -190,6 +192,7 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
     };
     let urgency = Urgency::of(&said, &opened.received().envelope().recipients);
     let urgency = allowed(config, &opened, urgency, &mut grounds)?;
+    fit(facts, &routes)?;
     let role = config.subjects.get(&authors.originator);
     let acting = role.map_or_else(Vec::new, |role| role.holders.clone());
     Ok(Cleared {
@@ -204,6 +207,28 @@ pub fn check(config: &Config, at: Timestamp, opened: Opened) -> Result<Cleared, 
         routes,
         grounds,
     })
+}
+
+/// Whether what stands inside an envelope can go on as lines. No session has seen it; a message that is
+/// held is not taken and then never released.
+fn fit(facts: &Facts, routes: &[Route]) -> Result<(), Refusal> {
+    let Some(inside) = facts.inside_envelope() else {
+        return Ok(());
+    };
+    let octets = inside.bytes();
+    let refused = |reason| move |error: LineError| Refusal::because(reason, error.to_string());
+    binary::check(octets).map_err(refused(Reason::MessageMalformed))?;
+    let bare = routes
+        .iter()
+        .filter(|route| matches!(route.link.seal, SealProfile::AsReceived))
+        .map(|route| route.link.longest_line)
+        .min();
+    match bare.filter(|_| line::check(octets).is_ok()) {
+        None => Ok(()),
+        Some(longest) => {
+            line::check_within(octets, longest).map_err(refused(Reason::MessageLineTooLong))
+        }
+    }
 }
 
 // RFC 6710 §4.1: nobody is more urgent here than the configuration lets the peer be

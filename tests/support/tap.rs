@@ -41,6 +41,11 @@ pub struct Tap {
 
 impl Tap {
     pub async fn open(speaks: Speaks) -> Self {
+        Self::with(speaks, b"250 taken\r\n").await
+    }
+
+    /// One that answers every RCPT with these octets.
+    pub async fn with(speaks: Speaks, to_rcpt: &'static [u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let kept = Arc::new(Mutex::new(Kept::default()));
@@ -48,7 +53,7 @@ impl Tap {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let kept = Arc::clone(&mine);
-                tokio::spawn(async move { serve(stream, speaks, &kept).await });
+                tokio::spawn(async move { serve(stream, speaks, to_rcpt, &kept).await });
             }
         });
         Self {
@@ -74,7 +79,12 @@ impl Drop for Tap {
     }
 }
 
-async fn serve(stream: TcpStream, speaks: Speaks, kept: &Mutex<Kept>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    speaks: Speaks,
+    to_rcpt: &[u8],
+    kept: &Mutex<Kept>,
+) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let mut recipients = 0;
     let mut chunks = Vec::new();
@@ -95,7 +105,8 @@ async fn serve(stream: TcpStream, speaks: Speaks, kept: &Mutex<Kept>) -> Option<
             "EHLO" | "LHLO" => "250-tap\r\n250-PIPELINING\r\n250 8BITMIME\r\n".into(),
             "RCPT" => {
                 recipients += 1;
-                "250 taken\r\n".into()
+                stream.write_all(to_rcpt).await.ok()?;
+                continue;
             }
             "DATA" => {
                 stream.write_all(b"354 go on\r\n").await.ok()?;

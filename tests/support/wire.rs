@@ -93,12 +93,18 @@ impl Wire {
 
     /// Opens, says EHLO and STARTTLS, shakes hands and says EHLO again; gives back the last reply.
     pub async fn starttls(to: SocketAddr, tls: &Tls<'_>) -> (Self, String) {
+        Self::starttls_as(to, tls, "EHLO").await
+    }
+
+    /// With another word than EHLO.
+    pub async fn starttls_as(to: SocketAddr, tls: &Tls<'_>, hello: &str) -> (Self, String) {
         let mut wire = Self::open(to).await;
+        let hello = format!("{hello} client");
         assert!(wire.hear().await.starts_with("220 "));
-        assert!(wire.ask("EHLO client").await.starts_with("250-"));
+        assert!(wire.ask(&hello).await.starts_with("250-"));
         assert!(wire.ask("STARTTLS").await.starts_with("220 "));
         let mut wire = wire.secure(tls).await.unwrap();
-        let offered = wire.ask("EHLO client").await;
+        let offered = wire.ask(&hello).await;
         (wire, offered)
     }
 
