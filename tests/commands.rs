@@ -361,6 +361,31 @@ fn an_officer_returns_a_draft() {
 }
 
 #[test]
+fn who_drafted_a_message_takes_it_back() {
+    let switch = Serving::new();
+    switch.submit();
+    let id = switch.drafts()[0]["id"].as_str().unwrap().to_owned();
+    let people = switch.first.dir.join("people");
+    let (key, password) = (people.join("anna.p12"), people.join("anna.password"));
+    let as_anna = |act: &[&str]| {
+        let own = ["--key", text(&key), "--password-file", text(&password)];
+        switch.release(&[act, &own].concat())
+    };
+    let (code, out, err) = as_anna(&["list", "--own", "--format", "json"]);
+    assert!(code == 0 && out.contains(&id), "{out}{err}");
+    let (code, out, _) = as_anna(&["list", "--format", "json"]);
+    assert!(code == 0 && !out.contains(&id), "she is no officer: {out}");
+    let withdraw = ["withdraw", &id, "--reason", "overtaken"];
+    let (code, _, err) = switch.release(&withdraw);
+    assert!(code == 1 && err.contains("unknown-draft"), "{err}");
+    assert_eq!(switch.drafts().len(), 1);
+    let (code, out, err) = as_anna(&withdraw);
+    assert!(code == 0 && out.contains(&id), "{out}{err}");
+    assert!(switch.drafts().is_empty());
+    switch.stop();
+}
+
+#[test]
 fn an_officer_signs_nothing_that_does_not_verify_here() {
     let switch = Serving::new();
     switch.submit();
@@ -667,7 +692,7 @@ fn inspect_reads_the_standard_input() {
 
 #[test]
 fn help_of_every_command_has_an_example() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["audit"],
         &["audit", "export"],
@@ -684,6 +709,7 @@ fn help_of_every_command_has_an_example() {
         &["release", "list"],
         &["release", "return"],
         &["release", "show"],
+        &["release", "withdraw"],
         &["serve"],
     ];
     for command in commands {

@@ -145,6 +145,55 @@ fn sockets_are_opened_only_where_the_design_says() {
 }
 
 #[test]
+fn every_event_is_made_by_the_code_and_looked_for_by_a_test() {
+    let events = std::fs::read_to_string(source_dir().join("audit/event.rs")).unwrap();
+    let names = events.lines().filter_map(|line| {
+        let (variant, name) = line.trim().strip_prefix("Self::")?.split_once(" => \"")?;
+        Some((variant.to_owned(), name.strip_suffix("\",")?.to_owned()))
+    });
+    let names: Vec<(String, String)> = names.collect();
+    assert!(names.len() > 40, "the events were not found");
+    let others = |path: &&(PathBuf, String)| !path.0.ends_with("audit/event.rs");
+    let sources = sources();
+    let mut tests = test_files(&root().join("tests"));
+    for (path, text) in sources.iter().filter(others) {
+        let own = text.split_once("\n#[cfg(test)]\nmod tests {");
+        tests.extend(own.map(|(_, own)| own.to_owned()));
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        tests.extend(is_test.then(|| text.clone()));
+    }
+    let names_it = |line: &str, variant: &str| mentions(line, "Act::").any(|v| v == variant);
+    for (variant, name) in &names {
+        let is_made = sources.iter().filter(others).any(|(path, text)| {
+            // What only looks at events does not make them.
+            !path.ends_with("admin/tally.rs") && code(text).any(|(_, line)| names_it(line, variant))
+        });
+        assert!(is_made, "nothing makes the event {name}");
+        let is_looked_for = tests.iter().any(|text| {
+            [format!("\"{name}\""), format!("\\\"{name}\\\"")]
+                .iter()
+                .any(|quoted| text.contains(quoted))
+                || text.lines().any(|line| names_it(line, variant))
+        });
+        assert!(is_looked_for, "no test looks for the event {name}");
+    }
+}
+
+/// The texts of the tests outside the sources; not of this one, which names no event.
+fn test_files(dir: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts.extend(test_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            texts.push(std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    texts
+}
+
+#[test]
 fn no_file_is_longer_than_its_duty() {
     for (path, text) in sources() {
         let lines = text.lines().count();

@@ -2,16 +2,23 @@
 //!
 //! | promise | file |
 //! |---|---|
+//! | what is late alarms the postmaster, once | `alarms` |
 //! | a third party proves the audit chain; an older store is seen; collectors get every event | `audit` |
+//! | a drain: the urgent still leaves, the rest waits | `drain` |
 //! | less is taken when room is scarce, the most urgent longest | `head_room` |
+//! | packets carry the mark of their precedence | `marks` |
 //! | a stop is in order; the service manager is told; the log tells nothing of what messages say | `stop` |
 //! | metrics, health, readiness; the unit file | `metrics` |
 //! | whatever fails of ours, the peer keeps its message, and nothing is lost or passed | `faults` |
 
 mod support;
 
+#[path = "operation/alarms.rs"]
+mod alarms;
 #[path = "operation/audit.rs"]
 mod audit;
+#[path = "operation/drain.rs"]
+mod drain;
 #[path = "operation/faults.rs"]
 mod faults;
 #[path = "operation/head_room.rs"]
@@ -19,6 +26,8 @@ mod head_room;
 #[allow(dead_code, reason = "another test takes the rest")]
 #[path = "power/machine.rs"]
 mod machine;
+#[path = "operation/marks.rs"]
+mod marks;
 #[path = "operation/metrics.rs"]
 mod metrics;
 #[path = "operation/stop.rs"]

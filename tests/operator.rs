@@ -335,6 +335,7 @@ async fn an_operator_works_on_the_queue_of_a_running_switch_and_nobody_else() {
     let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
     let acts = |act: &str| chain.matches(&format!("\"act\":\"{act}\"")).count();
     assert_eq!((acts("paused"), acts("resumed")), (2, 2));
+    assert_eq!(acts("retried-now"), 1);
     assert!(chain.contains("clerk@alder.example") && chain.contains("\"reason\":\"exercise\""));
     world.end().await;
 }

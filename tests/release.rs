@@ -125,6 +125,14 @@ async fn who_drafted_it_does_not_release_it() {
     assert!(error.to_string().contains("release.by-drafter"), "{error}");
     assert_eq!(queued_for_birch(&world), 0);
     world.end().await;
+    let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+    let refused = chain
+        .lines()
+        .filter(|line| line.contains("\"act\":\"review-refused\""));
+    let refused: Vec<&str> = refused.collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    let reason = "\"decision\":\"release.by-drafter\"";
+    assert!(refused.iter().all(|line| line.contains(reason)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,6 +221,54 @@ async fn a_returned_draft_goes_back_with_its_reason_and_not_out() {
     assert!(!notice.contains("\r\nBcc:"), "{notice}");
     assert_eq!(queued_for_birch(&world), 0);
     world.end().await;
+    let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+    assert_eq!(chain.matches("\"act\":\"returned\"").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_drafted_it_takes_it_back_and_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path(), RELEASE_RULE).await;
+    let id = draft(&world).await;
+    let (drafter, officer) = (
+        world.desk("drafter").unwrap(),
+        world.desk("officer").unwrap(),
+    );
+    // The officer may return it, and has no drafts of their own.
+    assert!(officer.own_drafts().await.unwrap().is_empty());
+    for other in ["officer", "reader", "clerk"] {
+        let desk = world.desk(other).unwrap();
+        let error = desk.withdraw(id, "mine now").await.unwrap_err();
+        assert!(
+            error.to_string().contains("unknown-draft"),
+            "{other}: {error}"
+        );
+    }
+    let own = drafter.own_drafts().await.unwrap();
+    assert_eq!(own.iter().map(|view| view.id).collect::<Vec<_>>(), [id]);
+    let release = signed(&world, id, "officer").await;
+    drafter.withdraw(id, "overtaken by events").await.unwrap();
+    assert!(drafter.own_drafts().await.unwrap().is_empty());
+    // A signature that was on its way releases nothing any more.
+    let error = officer.approve(id, &release).await.unwrap_err();
+    assert!(error.to_string().contains("unknown-draft"), "{error}");
+    assert!(drafter.withdraw(id, "again").await.is_err());
+    let told = |octets: &[u8]| String::from_utf8_lossy(octets).contains("was withdrawn");
+    let (_, notice) = world.alder_mail.wait_for(told).await.unwrap();
+    let notice = String::from_utf8(notice).unwrap();
+    let said = "Withdrawn by drafter@alder.example: overtaken by events";
+    assert!(notice.contains(said), "{notice}");
+    assert_eq!(queued_for_birch(&world), 0);
+    world.end().await;
+    let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+    let events = chain
+        .lines()
+        .filter(|l| l.contains("\"act\":\"withdrawn\""));
+    let events: Vec<&str> = events.collect();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].contains("\"actor\":\"drafter@alder.example\""));
+    assert!(events[0].contains(&format!("\"draft\":\"{id}\"")));
+    assert!(!chain.contains("\"act\":\"released\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

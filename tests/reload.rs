@@ -15,6 +15,7 @@ use ravelin::store::EntryRow;
 use ravelin::switch::ReloadError;
 use support::process;
 use support::source::Source;
+use support::wire::{Tls, Wire};
 
 const SECRET: &str = "[\"UNCLASSIFIED\", \"RESTRICTED\", \"CONFIDENTIAL\", \"SECRET\"]";
 const HANGS: Duration = Duration::from_secs(20);
@@ -107,6 +108,86 @@ async fn a_reload_keeps_sessions_and_changes_what_they_may_send() {
     ] {
         assert!(line.contains(part), "no {part} in {line}");
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_in_the_middle_of_a_message_ends_nothing_and_counts_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::found(dir.path(), Clock::system(), "").await.unwrap();
+    world.wake_alder().await.unwrap();
+    let (config, policy) = (
+        file(dir.path(), "alder.toml"),
+        file(dir.path(), "alder.xml"),
+    );
+    let drafter = world.alder.person("drafter").unwrap();
+    let anchor = support::anchor(&world.dir);
+    let tls = Tls {
+        anchor: &anchor,
+        host: &world.alder.host(),
+        identity: Some(&drafter.sign),
+        is_old: false,
+    };
+    let (mut wire, _) = Wire::starttls(world.alder.ports.submission, &tls).await;
+    let label = world.label("SECRET", &[]).unwrap();
+    let message = written(&world, &[address("reader@alder.example")], &label);
+    let (first, rest) = message.split_at(message.len() / 2);
+    let switch = Arc::clone(&world.running().unwrap().switch);
+    let reader = "address = \"reader@alder.example\"";
+    // The configuration, then a label policy, then a reload that is refused: one session.
+    for (step, wanted) in [
+        ("lowered", "550 "),
+        ("raised", "250 "),
+        ("a newer policy", "250 "),
+        ("broken", "250 "),
+    ] {
+        for (say, hear) in [
+            ("MAIL FROM:<drafter@alder.example>", "250"),
+            ("RCPT TO:<reader@alder.example>", "250"),
+            ("DATA", "354"),
+        ] {
+            let said = wire.ask(say).await;
+            assert!(said.starts_with(hear), "{step}: {say}: {said}");
+        }
+        wire.send(first).await;
+        match step {
+            "lowered" => edit(&config, reader, SECRET, "[\"RESTRICTED\"]"),
+            "raised" => edit(&config, reader, "[\"RESTRICTED\"]", SECRET),
+            "broken" => edit(&config, "[switch]\n", "name", "nome"),
+            _ => {
+                edit(&policy, "schemaVersion", "version=\"1\"", "version=\"2\"");
+                edit(&policy, "<SPIF", "20260101000000Z", "20260601000000Z");
+            }
+        }
+        let reloaded = switch.reload("test").await;
+        assert_eq!(reloaded.is_err(), step == "broken", "{step}");
+        // The rest of the message, and the reply under the rules of its last dot.
+        wire.send(rest).await;
+        let said = wire.ask(".").await;
+        assert!(said.starts_with(wanted), "{step}: {said}");
+    }
+    assert!(wire.ask("NOOP").await.starts_with("250 "));
+    let under = |act: &str| {
+        let told = chain(&world);
+        let lines = told.lines().filter(|line| line.contains(act));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(under("\"act\":\"accepted\"").len(), 3);
+    assert_eq!(
+        (acts(&world, "reloaded"), acts(&world, "reload-refused")),
+        (3, 1)
+    );
+    // The entries say which rules they were judged under: the newer policy is another set.
+    let entries = under("\"act\":\"queued\"");
+    let rules: Vec<&str> = entries
+        .iter()
+        .map(|line| line.split("\"judged-under\":\"").nth(1).unwrap())
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(
+        rules.len() == 3 && rules[0] != rules[1] && rules[1] == rules[2],
+        "{rules:?}"
+    );
     world.end().await;
 }
 

@@ -45,7 +45,7 @@ pub struct Approved {
     pub needs: Vec<Need>,
 }
 
-/// A return on the wire.
+/// A return, or a withdrawal, on the wire.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Return {
@@ -115,10 +115,12 @@ impl Desk {
 pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
     Router::new()
         .route("/v1/drafts", get(drafts))
+        .route("/v1/drafts/own", get(own_drafts))
         .route("/v1/drafts/{id}", get(draft))
         .route("/v1/drafts/{id}/message", get(message))
         .route("/v1/drafts/{id}/approve", post(approve))
         .route("/v1/drafts/{id}/return", post(send_back))
+        .route("/v1/drafts/{id}/withdraw", post(withdraw))
         .route("/v1/directory", get(super::directory::list))
         .route("/v1/directory/{act}", post(super::directory::work))
         .route(
@@ -139,6 +141,11 @@ pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
 async fn drafts(State(desk): State<Desk>) -> Result<Json<Vec<DraftView>>, No> {
     let officer = desk.officer()?;
     desk.switch.drafts(officer).map(Json).map_err(no)
+}
+
+async fn own_drafts(State(desk): State<Desk>) -> Result<Json<Vec<DraftView>>, No> {
+    let drafter = desk.officer()?;
+    desk.switch.own_drafts(drafter).map(Json).map_err(no)
 }
 
 async fn draft(State(desk): State<Desk>, Path(id): Path<String>) -> Result<Json<DraftView>, No> {
@@ -202,6 +209,19 @@ async fn send_back(
     let officer = desk.officer()?;
     desk.switch
         .send_back(officer, identifier(&id)?, &back.reason)
+        .await
+        .map(|()| StatusCode::NO_CONTENT)
+        .map_err(no)
+}
+
+async fn withdraw(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Json(back): Json<Return>,
+) -> Result<StatusCode, No> {
+    let drafter = desk.officer()?;
+    desk.switch
+        .withdraw(drafter, identifier(&id)?, &back.reason)
         .await
         .map(|()| StatusCode::NO_CONTENT)
         .map_err(no)

@@ -25,6 +25,7 @@ use super::exposition::{Kind, Page};
 use super::forward::Forwarding;
 use super::tally::Tally;
 use crate::message::Precedence;
+use crate::queue::{Census, Standing};
 use crate::store::LATENCY_BOUNDS;
 use crate::switch::Switch;
 
@@ -220,6 +221,76 @@ fn queue(page: &mut Page, switch: &Switch) {
         "Entries that are being delivered.",
         queue.in_flight(),
     );
+    page.gauge(
+        "ravelin_minimize_orders",
+        "Orders of MINIMIZE that are in force or will be.",
+        switch.minimize().len(),
+    );
+    let Census {
+        mut next_hops,
+        oldest,
+    } = queue.census();
+    for name in switch.links() {
+        let window = queue.window(&name);
+        next_hops.entry(name.into()).or_insert(Standing {
+            window,
+            ..Standing::default()
+        });
+    }
+    let name = "ravelin_queue_depth";
+    page.family(
+        name,
+        Kind::Gauge,
+        "Entries in the queue, by next hop and precedence.",
+    );
+    for (next_hop, standing) in &next_hops {
+        for (precedence, entries) in Precedence::ALL.iter().zip(standing.entries) {
+            let precedence = precedence.to_string();
+            let labels = [("next_hop", &**next_hop), ("precedence", &*precedence)];
+            page.series(name, &labels, entries);
+        }
+    }
+    type Told = fn(&Standing) -> usize;
+    let by_hop: [(&str, &str, Told); 4] = [
+        (
+            "ravelin_queue_held",
+            "Entries that an operator holds back.",
+            |standing| standing.held,
+        ),
+        (
+            "ravelin_queue_minimized",
+            "Entries that MINIMIZE holds back.",
+            |standing| standing.minimized,
+        ),
+        (
+            "ravelin_queue_deliveries",
+            "Deliveries to a next hop that go on.",
+            |standing| standing.in_flight,
+        ),
+        (
+            "ravelin_queue_window",
+            "How many deliveries to a next hop may go on at once.",
+            |standing| standing.window,
+        ),
+    ];
+    for (name, help, told) in by_hop {
+        page.family(name, Kind::Gauge, help);
+        for (next_hop, standing) in &next_hops {
+            page.series(name, &[("next_hop", next_hop)], told(standing));
+        }
+    }
+    let name = "ravelin_queue_oldest_seconds";
+    page.family(
+        name,
+        Kind::Gauge,
+        "Age of the oldest entry of a precedence; 0 when there is none.",
+    );
+    for (precedence, arrived) in Precedence::ALL.iter().zip(oldest) {
+        let age = arrived.map_or(0, |arrived| {
+            switch.time().duration_since(arrived).as_secs().max(0)
+        });
+        page.series(name, &[("precedence", &precedence.to_string())], age);
+    }
 }
 
 fn store(page: &mut Page, switch: &Switch) {

@@ -53,7 +53,7 @@ fn no(error: MinimizeRefused) -> No {
         MinimizeError::Fault(fault) => {
             crate::decision::Fault::new("keep an order of MINIMIZE", fault).into()
         }
-        MinimizeError::Precedence | MinimizeError::Time => {
+        MinimizeError::Precedence | MinimizeError::Subject(_) | MinimizeError::Time => {
             refused(StatusCode::BAD_REQUEST, "malformed", "500 5.5.2", &text)
         }
         MinimizeError::Unknown(_) => {

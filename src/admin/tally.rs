@@ -28,7 +28,7 @@ enum Label {
 const PRECEDENCE: (&str, Label) = ("precedence", Label::Detail("precedence"));
 const NEXT_HOP: (&str, Label) = ("next_hop", Label::Detail("next-hop"));
 
-const COUNTERS: [Counter; 10] = [
+const COUNTERS: [Counter; 14] = [
     Counter {
         name: "ravelin_messages_accepted_total",
         help: "Messages taken over and passed.",
@@ -54,6 +54,18 @@ const COUNTERS: [Counter; 10] = [
         labels: &[],
     },
     Counter {
+        name: "ravelin_drafts_returned_total",
+        help: "Drafts that an officer sent back.",
+        act: Act::Returned,
+        labels: &[],
+    },
+    Counter {
+        name: "ravelin_drafts_withdrawn_total",
+        help: "Drafts that were taken back by who drafted them.",
+        act: Act::Withdrawn,
+        labels: &[],
+    },
+    Counter {
         name: "ravelin_recipients_delivered_total",
         help: "Recipients whose next hop took the message.",
         act: Act::Delivered,
@@ -70,6 +82,18 @@ const COUNTERS: [Counter; 10] = [
         help: "Attempts after which somebody is still to be delivered to.",
         act: Act::Deferred,
         labels: &[NEXT_HOP],
+    },
+    Counter {
+        name: "ravelin_overdue_total",
+        help: "Entries that were still here after the time in which they should have been delivered.",
+        act: Act::Overdue,
+        labels: &[NEXT_HOP, PRECEDENCE],
+    },
+    Counter {
+        name: "ravelin_turned_away_total",
+        help: "Sessions that were refused before a message.",
+        act: Act::TurnedAway,
+        labels: &[],
     },
     Counter {
         name: "ravelin_expired_total",

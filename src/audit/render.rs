@@ -78,8 +78,8 @@ fn severity(act: &str) -> Severity {
     match act {
         "export-repaired" | "fault" | "quarantined" | "reopened" => Severity::Error,
         "downgraded" | "expired" | "failed" | "forbidden" | "head-room" | "limited"
-        | "login-failed" | "refused" | "reload-refused" | "restored" | "review-refused"
-        | "rolled-back" | "shed" | "turned-away" => Severity::Warning,
+        | "login-failed" | "overdue" | "refused" | "reload-refused" | "restored"
+        | "review-refused" | "rolled-back" | "shed" | "turned-away" => Severity::Warning,
         "accepted" | "checkpoint" | "deferred" | "delivered" | "queued" | "reported" => {
             Severity::Informational
         }
@@ -182,7 +182,11 @@ fn cef(told: &Told, switch: &str) -> String {
         "CEF:0|Ravelin|ravelin|{}|{act}|{act}|{severity}|",
         env!("CARGO_PKG_VERSION")
     );
+    // A name with nothing behind it confuses readers: what is empty is left out.
     let mut field = |name: &str, value: &str| {
+        if value.is_empty() {
+            return;
+        }
         if !text.ends_with('|') {
             text.push(' ');
         }
@@ -300,6 +304,9 @@ mod tests {
             )
         );
         assert_eq!(render(&line, Form::Jsonl, "x").unwrap(), line);
+        let empty = self::line("link birch", "released-by", "");
+        let cef = render(&empty, Form::Cef, "gate").unwrap();
+        assert!(!cef.contains("Released"), "{cef}");
         assert!(render("{}", Form::Cef, "x").is_err());
     }
 

@@ -4,9 +4,10 @@
 //! order): is there an order in force against this recipient?
 //! Promises: exemptions go by who signed, never by the envelope; FLASH and OVERRIDE cannot be
 //! minimized, whoever orders it.
-//! Attacks stopped here: a forged MAIL FROM, or an unsigned MINIMIZE CONSIDERED, that claims an
-//! exemption.
-//! Standards: ACP 121 (MINIMIZE); RFC 6477 §3.5 (message instructions); RFC 6710 (X.7.15).
+//! Attacks stopped here: a forged MAIL FROM, or an unsigned MINIMIZE CONSIDERED or subject indicator
+//! code, that claims an exemption.
+//! Standards: ACP 121 (MINIMIZE); RFC 6477 §3.3 (subject indicator codes), §3.5 (message
+//! instructions); RFC 6710 (X.7.15).
 
 use super::Cleared;
 use crate::clock::Timestamp;
@@ -25,6 +26,8 @@ pub struct Traffic<'t> {
     pub originator: Option<&'t Address>,
     /// Whether that one says, signed, that MINIMIZE was considered.
     pub considered: Considered,
+    /// The subject indicator codes that this one signed.
+    pub sics: &'t [String],
     /// Whom it is for.
     pub recipient: &'t Address,
     /// Over which link.
@@ -53,11 +56,13 @@ pub fn against<'o>(
 /// # Errors
 /// The refusal, about the first recipient that an order speaks of.
 pub fn minimized(orders: &[MinimizeRow], at: Timestamp, cleared: &Cleared) -> Result<(), Refusal> {
+    let sics = indicated(cleared);
     for route in cleared.routes() {
         for recipient in &route.recipients {
             let traffic = Traffic {
                 originator: Some(cleared.originator()),
                 considered: considered(cleared),
+                sics: &sics,
                 recipient,
                 link: &route.link.name,
                 precedence: cleared.urgency().precedence(recipient),
@@ -90,6 +95,15 @@ pub fn considered(cleared: &Cleared) -> Considered {
     }
 }
 
+// RFC 6477 §3.3: what a message is about, for its distribution and handling
+/// The subject indicator codes that the originator set under the signature.
+pub fn indicated(cleared: &Cleared) -> Vec<String> {
+    match cleared.opened().facts().protected.is_empty() {
+        true => Vec::new(),
+        false => cleared.military().sics.clone(),
+    }
+}
+
 fn in_area(order: &MinimizeRow, traffic: &Traffic<'_>) -> bool {
     let everywhere =
         order.links.is_empty() && order.domains.is_empty() && order.addresses.is_empty();
@@ -103,7 +117,14 @@ fn is_exempt(order: &MinimizeRow, traffic: &Traffic<'_>) -> bool {
     let by_name = traffic.originator.is_some_and(|originator| {
         order.exempt.contains(originator) || is_under(originator, &order.exempt_domains)
     });
-    by_name || (order.considered == Exempt::Yes && traffic.considered == Considered::Yes)
+    // Each code wholly: one that only begins alike is another subject.
+    let by_subject = traffic.sics.iter().any(|sic| {
+        let mut exempt = order.exempt_sics.iter();
+        exempt.any(|code| code.eq_ignore_ascii_case(sic))
+    });
+    by_name
+        || by_subject
+        || (order.considered == Exempt::Yes && traffic.considered == Considered::Yes)
 }
 
 /// Whether the domain of an address is one of these, or under one of them.
@@ -135,6 +156,7 @@ mod tests {
             until: Some(Timestamp::from_second(200).unwrap()),
             exempt: vec![address("chief@alder.example")],
             exempt_domains: vec!["med.alder.example".into()],
+            exempt_sics: vec!["MED".into(), "WX1".into()],
             considered: Exempt::Yes,
             by: "clerk@alder.example".into(),
             since: Timestamp::UNIX_EPOCH,
@@ -148,6 +170,7 @@ mod tests {
         let traffic = Traffic {
             originator: Some(&from),
             considered: Considered::No,
+            sics: &[],
             recipient: &to,
             link: "birch",
             precedence: p,
@@ -225,6 +248,7 @@ mod tests {
             let traffic = Traffic {
                 originator: None,
                 considered,
+                sics: &[],
                 recipient: &to,
                 link: "birch",
                 precedence: Precedence::Routine,
@@ -238,5 +262,33 @@ mod tests {
             ..order.clone()
         };
         assert!(ours(Considered::Yes, &strict));
+    }
+    #[test]
+    fn a_subject_is_exempt_by_its_whole_code_and_no_other_subject_is() {
+        let (order, to) = (order(), address("r@birch.example"));
+        let is_against = |order: &MinimizeRow, sics: &[&str]| {
+            let sics: Vec<String> = sics.iter().map(ToString::to_string).collect();
+            let traffic = Traffic {
+                originator: Some(&address("a@alder.example")),
+                considered: Considered::No,
+                sics: &sics,
+                recipient: &to,
+                link: "birch",
+                precedence: Precedence::Routine,
+            };
+            let at = Timestamp::from_second(150).unwrap();
+            against(std::slice::from_ref(order), at, &traffic).is_some()
+        };
+        for exempt in [&["MED"][..], &["med"], &["ABC", "WX1"]] {
+            assert!(!is_against(&order, exempt), "{exempt:?}");
+        }
+        for held in [&[][..], &["MEDA"], &["ME"], &["WX"], &["ABC", "WX12"]] {
+            assert!(is_against(&order, held), "{held:?}");
+        }
+        let nobody = MinimizeRow {
+            exempt_sics: vec![],
+            ..order
+        };
+        assert!(is_against(&nobody, &["MED"]));
     }
 }

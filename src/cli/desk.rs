@@ -83,6 +83,14 @@ impl Desk {
         self.json(Method::GET, "/v1/drafts", Bytes::new()).await
     }
 
+    /// The drafts of one's own that wait.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn own_drafts(&self) -> Result<Vec<DraftView>, DeskError> {
+        self.json(Method::GET, "/v1/drafts/own", Bytes::new()).await
+    }
+
     /// One draft.
     ///
     /// # Errors
@@ -157,6 +165,19 @@ impl Desk {
         )
         .await
         .map(drop)
+    }
+
+    /// Takes an own draft back.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn withdraw(&self, id: DraftId, reason: &str) -> Result<(), DeskError> {
+        let back = Return {
+            reason: reason.to_owned(),
+        };
+        let path = format!("/v1/drafts/{id}/withdraw");
+        let answer = self.call(Method::POST, &path, body(&back)?).await;
+        answer.map(drop)
     }
 
     /// Has the configuration read again; takes the role operator.

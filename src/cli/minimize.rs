@@ -106,6 +106,9 @@ struct Impose {
     /// A domain, with those under it, whose originators are exempt; may be repeated
     #[arg(long, value_name = "DOMAIN")]
     exempt_domain: Vec<String>,
+    /// A subject indicator code that is exempt, where the originator signed it; may be repeated
+    #[arg(long, value_name = "SIC")]
+    exempt_sic: Vec<String>,
     /// Messages whose originators signed MINIMIZE CONSIDERED are exempt
     #[arg(long)]
     considered: bool,
@@ -157,6 +160,7 @@ fn order(impose: &Impose, now: Timestamp) -> MinimizeOrder {
         until: impose.until.or(span),
         exempt: impose.exempt.clone(),
         exempt_domains: impose.exempt_domain.clone(),
+        exempt_sics: impose.exempt_sic.clone(),
         considered: match impose.considered {
             true => Exempt::Yes,
             false => Exempt::No,
@@ -223,6 +227,7 @@ fn cells(order: &MinimizeRow) -> Vec<String> {
             vec![
                 texts(&order.exempt),
                 order.exempt_domains.clone(),
+                order.exempt_sics.clone(),
                 considered,
             ],
             "-",

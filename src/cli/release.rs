@@ -1,6 +1,7 @@
 //! `ravelin release`: the releasing officer's program.
 //!
-//! Duty: shows what waits, takes a draft apart again on this machine, and signs or returns it.
+//! Duty: shows what waits, takes a draft apart again on this machine, and signs or returns it; for
+//! who drafted it, takes it back.
 //! Promises: the officer's key does not leave this process; nothing is signed that does not verify
 //! here, whatever the switch says of it; the signature is over the very octets that were shown.
 //! Refuses: to sign without a yes, from a terminal or by `--yes`.
@@ -65,6 +66,9 @@ enum Act {
     /// List the drafts that wait for this officer, most urgent first
     #[command(after_help = "Example:\n  ravelin release list --config officer.toml --format json")]
     List {
+        /// Those that you drafted, in place of those that wait for you
+        #[arg(long)]
+        own: bool,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -91,13 +95,25 @@ enum Act {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Take back a draft of your own that was not released yet
+    #[command(
+        after_help = "Example:\n  ravelin release withdraw ID --reason \"overtaken by events\" \
+        --config anna.toml"
+    )]
+    Withdraw {
+        /// The draft, as `release list --own` names it
+        id: DraftId,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 pub(super) async fn run(release: &Release) -> Result<Answer, Trouble> {
     let officer = release.settings.officer()?;
     match &release.act {
         Act::Approve { id, yes } => approve(&officer, *id, *yes).await,
-        Act::List { format } => list(&officer, *format).await,
+        Act::List { own, format } => list(&officer, *own, *format).await,
         Act::Return { id, reason } => send_back(&officer, *id, reason).await,
         Act::Show { id, format } => {
             let examined = match examine(&officer, *id).await {
@@ -110,11 +126,22 @@ pub(super) async fn run(release: &Release) -> Result<Answer, Trouble> {
             }
             Ok(examined.answer())
         }
+        Act::Withdraw { id, reason } => match officer.desk.withdraw(*id, reason).await {
+            Ok(()) => {
+                print::out(&format!("Draft {id} was withdrawn.\n"))?;
+                Ok(Answer::Yes)
+            }
+            Err(error) => refused(error),
+        },
     }
 }
 
-async fn list(officer: &Officer, format: Format) -> Result<Answer, Trouble> {
-    let drafts = match officer.desk.drafts().await {
+async fn list(officer: &Officer, own: bool, format: Format) -> Result<Answer, Trouble> {
+    let asked = match own {
+        true => officer.desk.own_drafts().await,
+        false => officer.desk.drafts().await,
+    };
+    let drafts = match asked {
         Ok(drafts) => drafts,
         Err(error) => return refused(error),
     };

@@ -1,12 +1,13 @@
 //! `ravelin serve`: one switch, from its configuration to its running tasks, and to its end.
 //!
 //! Promises: it stops in order: nothing new is accepted, who is sending may finish, deliveries in hand
-//! end or go back into the queue, the stop is recorded and the audit chain signed.
+//! end or go back into the queue, what is urgent still leaves, the stop is recorded and the audit chain
+//! signed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -64,7 +65,10 @@ pub struct Running {
     /// How long sessions and deliveries may go on when it stops.
     pub patience: Duration,
     clock: Clock,
+    /// Of sessions.
     drain: Drain,
+    /// Of deliveries: they end after the sessions, which may bring something urgent until then.
+    deliveries: Drain,
     tasks: JoinSet<()>,
 }
 
@@ -124,7 +128,7 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
     let tally = Tally::of(&store);
     switch.hold_against_witness(how.accept_rollback).await?;
     switch.begin(how.accept_older).await?;
-    let drain = Drain::new();
+    let (drain, deliveries) = (Drain::new(), Drain::new());
     let mut tasks = JoinSet::new();
     let mut forwarding = Vec::new();
     for to in &config.operation.forwards {
@@ -159,7 +163,7 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
         clock.clone(),
         queue.clone(),
         Arc::clone(&switch),
-        drain.worker(),
+        deliveries.worker(),
     ));
     tasks.spawn(expire_drafts(Arc::clone(&switch)));
     let metrics = match config.operation.metrics {
@@ -189,19 +193,25 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
         switch,
         clock,
         drain,
+        deliveries,
         patience: config.operation.drain,
         tasks,
     })
 }
 
 impl Running {
-    /// Accepts nothing new, lets who is sending finish, ends the tasks, records the stop and signs the
+    /// Accepts nothing new, lets who is sending finish, delivers what is urgent, ends the tasks, records the stop and signs the
     /// chain. Deliveries that do not end in time go back into the queue.
     pub async fn stop(mut self) {
         if let Err(fault) = self.switch.ask_to_stop("signal", None).await {
             tracing::error!(fault = %fault.chain(), "the stop could not be recorded");
         }
-        if self.drain.stop(self.patience).await == Drained::Cut {
+        let begun = Instant::now();
+        self.deliveries.begin();
+        let sessions = self.drain.stop(self.patience).await;
+        let left = self.patience.saturating_sub(begun.elapsed());
+        let deliveries = self.deliveries.stop(left).await;
+        if sessions == Drained::Cut || deliveries == Drained::Cut {
             tracing::warn!("sessions or deliveries were cut off: they did not end in time");
         }
         self.tasks.shutdown().await;

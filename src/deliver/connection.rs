@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::NextHop;
-use super::marking::mark;
+use super::marking::{connect, mark};
 use crate::clock::Timestamp;
 use crate::config::{Dscp, LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
@@ -85,9 +85,8 @@ impl Connection {
         at: Timestamp,
         (transaction, dscp): (Transaction, Dscp),
     ) -> io::Result<Conversed> {
-        let mut stream = timeout(CONNECT, TcpStream::connect(link.address)).await??;
+        let mut stream = timeout(CONNECT, connect(link.address, dscp)).await??;
         stream.set_nodelay(true)?;
-        mark(&stream, dscp);
         let protocol = match link.protocol {
             LinkProtocol::Lmtp => Protocol::Lmtp,
             LinkProtocol::Smtp => Protocol::Smtp,

@@ -5,7 +5,8 @@
 //! Promises: no link's trouble slows another (the queue keeps a window for each next hop, and slots
 //! back for IMMEDIATE and above); a link that needs TLS never gets a message in clear; a next hop
 //! is who its certificate says, under the link's own anchors and revocation lists; what was judged
-//! under other rules than those in force is judged again before it goes.
+//! under other rules than those in force is judged again before it goes; while the switch stops,
+//! IMMEDIATE and above still leaves.
 
 mod connection;
 mod drain;
@@ -114,7 +115,7 @@ pub async fn submit(
 }
 
 /// Delivers what the queue holds until it is told to stop, or the task is dropped. What is being
-/// delivered then may be finished.
+/// delivered then may be finished; what is urgent is begun as long as more of it may come.
 pub async fn serve<O: Outbox>(
     in_force: InForce,
     clock: Clock,
@@ -127,6 +128,17 @@ pub async fn serve<O: Outbox>(
         finder: Finder::new(clock.clone()),
     });
     let ends = Arc::new(Semaphore::new(ENDS));
+    let begin = |chosen: Chosen| {
+        let (in_force, queue) = (in_force.clone(), queue.clone());
+        let (reach, outbox) = (Arc::clone(&reach), Arc::clone(&outbox));
+        let at_work = draining.clone();
+        tokio::spawn(async move {
+            let _at_work = at_work;
+            if let Some(claimed) = read(&queue, chosen).await {
+                attempt(in_force.snapshot(), queue, reach, outbox, claimed).await;
+            }
+        });
+    };
     while !draining.has_begun() {
         let now = clock.now();
         // One dispatcher: whatever wakes it, it looks at everything that is due. It only chooses;
@@ -141,7 +153,7 @@ pub async fn serve<O: Outbox>(
             (Ok(None), Ok(None)) => {
                 tokio::select! {
                     () = queue.wait(now) => {}
-                    () = draining.begun() => return,
+                    () = draining.begun() => {}
                 }
             }
             (Ok(over), Ok(due)) => {
@@ -160,22 +172,25 @@ pub async fn serve<O: Outbox>(
                         queue.wake();
                     });
                 }
-                if let Some(chosen) = due {
-                    let (in_force, queue) = (in_force.clone(), queue.clone());
-                    let (reach, outbox) = (Arc::clone(&reach), Arc::clone(&outbox));
-                    let at_work = draining.clone();
-                    tokio::spawn(async move {
-                        let _at_work = at_work;
-                        if let Some(claimed) = read(&queue, chosen).await {
-                            attempt(in_force.snapshot(), queue, reach, outbox, claimed).await;
-                        }
-                    });
+                // Looked at after the choice: what came since then may only be what is urgent.
+                if let Some(chosen) = due.filter(|_| !draining.has_begun()) {
+                    begin(chosen);
                 }
             }
             (Err(fault), _) | (_, Err(fault)) => {
                 tracing::error!(%fault, "the queue cannot be read");
                 tokio::time::sleep(PAUSE).await;
             }
+        }
+    }
+    while let Ok(due) = queue.choose_urgent(clock.now()) {
+        match due {
+            Some(chosen) => begin(chosen),
+            None if draining.is_last() => return,
+            None => tokio::select! {
+                () = queue.wait(clock.now()) => {}
+                () = draining.last() => {}
+            },
         }
     }
 }

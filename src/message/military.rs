@@ -266,9 +266,15 @@ fn message_type(value: &str) -> Result<MessageType, MilitaryProblem> {
 }
 
 // RFC 6477 §4.3: sic = 3*8 ps-char
+/// Whether this is a subject indicator code.
+pub fn is_subject_indicator(code: &str) -> bool {
+    (3..=8).contains(&code.len()) && text(code).is_ok_and(|read| read == code)
+}
+
+// RFC 6477 §4.3
 fn indicator_codes(value: &str) -> Result<Vec<String>, MilitaryProblem> {
     let codes = texts(value)?;
-    match codes.iter().all(|code| (3..=8).contains(&code.len())) {
+    match codes.iter().all(|code| is_subject_indicator(code)) {
         true => Ok(codes),
         false => Err(MilitaryProblem::SubjectIndicator),
     }

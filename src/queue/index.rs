@@ -59,6 +59,15 @@ pub(super) struct Index {
     minimize: Orders,
 }
 
+/// What is told of a next hop.
+pub(super) struct NextHop<'i> {
+    pub name: &'i Arc<str>,
+    pub paused: bool,
+    pub in_flight: usize,
+    /// How many deliveries may go on at once.
+    pub window: usize,
+}
+
 /// What is read at start for one next hop.
 #[derive(Default)]
 struct Loaded {
@@ -180,6 +189,21 @@ impl Index {
         to: NextHops<'_>,
         limits: &Limits,
     ) -> Option<EntryId> {
+        self.take_within(LEAST, now, to, limits)
+    }
+
+    /// The same, of Immediate and above alone.
+    pub(super) fn take_urgent(&mut self, now: Timestamp, limits: &Limits) -> Option<EntryId> {
+        self.take_within(URGENT, now, NextHops::Any, limits)
+    }
+
+    fn take_within(
+        &mut self,
+        least: u8,
+        now: Timestamp,
+        to: NextHops<'_>,
+        limits: &Limits,
+    ) -> Option<EntryId> {
         let now = micros(now);
         self.free_parked(now);
         let free = limits.slots.saturating_sub(self.deliveries);
@@ -201,7 +225,8 @@ impl Index {
                 .saturating_add(limits.kept_back)
                 .saturating_sub(hop.in_flight);
             let candidate = (order.0, hop.in_flight, order);
-            if free > kept && room > kept && best.is_none_or(|best| candidate < best) {
+            let may = order.0 <= least && free > kept && room > kept;
+            if may && best.is_none_or(|best| candidate < best) {
                 best = Some(candidate);
             }
         }
@@ -333,6 +358,22 @@ impl Index {
     /// How many are being delivered.
     pub(super) fn in_flight(&self) -> usize {
         self.deliveries
+    }
+
+    /// The next hop of this number, if there are so many.
+    pub(super) fn next_hop(&self, number: usize, limits: &Limits) -> Option<NextHop<'_>> {
+        let hop = self.hops.get(number)?;
+        Some(NextHop {
+            name: &hop.name,
+            paused: hop.paused,
+            in_flight: hop.in_flight,
+            window: hop.window.map_or(limits.window, Window::deliveries),
+        })
+    }
+
+    /// At most `count` places from this one on, free ones too.
+    pub(super) fn part(&self, from: usize, count: usize) -> &[Item] {
+        self.items.part(from, count)
     }
 
     /// At most `limit` entries after `after`, most urgent first, and the place of the last that was
@@ -512,5 +553,7 @@ impl Index {
     }
 }
 
+/// That of the least urgent precedence.
+const LEAST: u8 = Precedence::Override as u8;
 /// The least urgency that slots and connections are kept for.
 const URGENT: u8 = Precedence::Override as u8 - Precedence::Immediate as u8;

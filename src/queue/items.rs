@@ -188,6 +188,12 @@ impl Items {
         self.free.push(number);
     }
 
+    /// At most `count` of the places from this one on, free ones too; fewer at the end.
+    pub(super) fn part(&self, from: usize, count: usize) -> &[Item] {
+        let to = from.saturating_add(count).min(self.all.len());
+        self.all.get(from..to).unwrap_or_default()
+    }
+
     /// The entries that may be of a message: its row tells.
     pub(super) fn maybe_of(&self, message: MessageId) -> impl Iterator<Item = &Item> {
         let wanted = first_octets(message);

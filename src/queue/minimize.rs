@@ -12,6 +12,7 @@ use crate::check::minimize::{HIGHEST, Traffic, against};
 use crate::clock::Timestamp;
 use crate::message::Precedence;
 use crate::message::address::Address;
+use crate::message::military;
 use crate::store::{Change, EntryRow, Exempt, Fault, MinimizeAct, MinimizeRow};
 
 /// What an operator orders.
@@ -35,6 +36,8 @@ pub struct Imposed {
     pub exempt: Vec<Address>,
     /// Domains whose originators are.
     pub exempt_domains: Vec<String>,
+    /// Subject indicator codes that are.
+    pub exempt_sics: Vec<String>,
     /// Whether messages are whose originators signed MINIMIZE CONSIDERED.
     pub considered: Exempt,
     /// Why.
@@ -52,6 +55,11 @@ pub enum MinimizeError {
         "an order speaks of what is below {HIGHEST} at most, and not of what is below DEFERRED"
     )]
     Precedence,
+    /// What no message can have does not make it exempt.
+    #[error(
+        "{0:?} is no subject indicator code: 3 to 8 of A-Z a-z 0-9 space ' ( ) + , - . / : = ?"
+    )]
+    Subject(String),
     /// It would end before it begins.
     #[error("the order would be over before it begins")]
     Time,
@@ -81,6 +89,7 @@ impl InForce {
                 let traffic = Traffic {
                     originator: row.originator.as_ref(),
                     considered: row.considered,
+                    sics: &row.sics,
                     recipient: &recipient.mailbox().ok()?,
                     link: &row.next_hop,
                     precedence: row.precedence,
@@ -117,6 +126,10 @@ impl Queue {
         if order.below > HIGHEST || order.below == Precedence::Deferred {
             return Err(MinimizeError::Precedence);
         }
+        let is_code = |code: &&String| military::is_subject_indicator(code);
+        if let Some(wrong) = order.exempt_sics.iter().find(|code| !is_code(code)) {
+            return Err(MinimizeError::Subject(wrong.clone()));
+        }
         let _one = self.one_order.lock().await;
         let now = self.clock.now();
         let from = order.from.unwrap_or(now);
@@ -140,6 +153,7 @@ impl Queue {
             until: order.until,
             exempt: order.exempt,
             exempt_domains: lower(order.exempt_domains),
+            exempt_sics: order.exempt_sics,
             considered: order.considered,
             by: actor.to_owned(),
             since: now,
@@ -224,6 +238,7 @@ fn event(act: Act, actor: &str, row: &MinimizeRow, now: Timestamp) -> Event {
         ("addresses", addresses.join(", ")),
         ("exempt", exempt.join(", ")),
         ("exempt-domains", row.exempt_domains.join(", ")),
+        ("exempt-sics", row.exempt_sics.join(", ")),
         ("until", until.unwrap_or_default()),
     ];
     let said = lists.into_iter().filter(|(_, value)| !value.is_empty());

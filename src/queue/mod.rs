@@ -1,16 +1,17 @@
 //! STEP 6 of the line: keep what was sealed until it is delivered, most urgent first.
 //!
-//! - [`put`]: the only way into the queue. [`Queue::claim`]: the next entry that may go.
+//! - [`put`], [`Queue::put`]: the only way into the queue. [`Queue::claim`]: the next entry that may go.
 //! - `schedule`: life, retry, notice and alarm by precedence. `outcome`: what an attempt does.
 //! - `index`: the order in memory, of `items` in `hop`s with a `window` each.
 //! - `operator`: list, hold, resume, retry now, redirect, remove; hold and resume a whole next hop.
-//!   `minimize`: orders that hold less urgent traffic into an area.
+//!   `minimize`: orders that hold less urgent traffic into an area. `census`: how it all stands.
 //!
 //! Promises: only what was sealed is queued; an entry is in one pair of hands at a time; FLASH
 //! overtakes ROUTINE; a claim that is dropped goes back, one that is lost in a crash is due again
 //! at start. Between the next hop's 250 and our commit a crash sends twice (the window that RFC
 //! 1047 describes): never a loss.
 
+mod census;
 #[cfg(test)]
 mod crash;
 mod hop;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+pub use census::{Census, Standing};
 pub use index::Over;
 pub use minimize::{Imposed, InForce, MinimizeError};
 pub use operator::{ANOTHER_NEXT_HOP, Cursor, EntryAct, NotACursor, OperatorError, Page, Which};
@@ -51,6 +53,17 @@ use window::Heard;
 
 /// Adds a sealed message to `change`: once that is committed, it is in the queue.
 pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clock) -> EntryId {
+    put_under(change, sealed, schedule, clock, None)
+}
+
+/// The same, and the event says which orders of MINIMIZE hold it back from the first.
+fn put_under(
+    change: &mut Change,
+    sealed: Sealed,
+    schedule: &Schedule,
+    clock: &Clock,
+    orders: Option<&InForce>,
+) -> EntryId {
     let id = EntryId::new(clock.fresh_id());
     let now = clock.now();
     let terms = sealed.terms().clone();
@@ -94,15 +107,23 @@ pub fn put(change: &mut Change, sealed: Sealed, schedule: &Schedule, clock: &Clo
         overdue: overdue.filter(|overdue| *overdue < expires),
         originator: sealed.originator().cloned(),
         considered: sealed.considered(),
+        sics: sealed.sics().to_vec(),
         size: 0,
         revision: 0,
     };
-    change.record(
-        outcome::event(Act::Queued, "switch", &row, now)
-            .detail("precedence", row.precedence)
-            .detail("recipients", row.recipients.len())
-            .detail("judged-under", &row.judged_under),
-    );
+    let event = outcome::event(Act::Queued, "switch", &row, now)
+        .detail("recipients", row.recipients.len())
+        .detail("judged-under", &row.judged_under);
+    let mut holding: Vec<u64> = orders.map_or_else(Vec::new, |orders| {
+        orders.against(&row, now).into_iter().flatten().collect()
+    });
+    holding.sort_unstable();
+    holding.dedup();
+    let holding: Vec<String> = holding.iter().map(u64::to_string).collect();
+    change.record(match holding.is_empty() {
+        true => event,
+        false => event.detail("minimize", holding.join(", ")),
+    });
     change.put_entry(row, Arc::clone(sealed.bytes()));
     id
 }
@@ -214,6 +235,12 @@ impl Queue {
         })
     }
 
+    /// Adds a sealed message to `change`, as [`put`] does, under the orders of MINIMIZE that are known.
+    pub fn put(&self, change: &mut Change, sealed: Sealed) -> EntryId {
+        let orders = self.minimize();
+        put_under(change, sealed, &self.schedule, &self.clock, Some(&orders))
+    }
+
     /// The lives and intervals that this queue goes by.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
@@ -248,6 +275,12 @@ impl Queue {
     /// what was chosen is then read by [`Queue::read`], on a thread that may wait.
     pub fn choose(&self, now: Timestamp, to: NextHops<'_>) -> Result<Option<Chosen>, Fault> {
         let chosen = self.take(|index| Some((index.take(now, to, &self.limits)?, ())))?;
+        Ok(chosen.map(|(chosen, ())| chosen))
+    }
+
+    /// The same, of IMMEDIATE and above alone.
+    pub fn choose_urgent(&self, now: Timestamp) -> Result<Option<Chosen>, Fault> {
+        let chosen = self.take(|index| Some((index.take_urgent(now, &self.limits)?, ())))?;
         Ok(chosen.map(|(chosen, ())| chosen))
     }
 

@@ -31,6 +31,8 @@ pub enum Closing {
         /// The officer's words.
         reason: String,
     },
+    /// Who drafted it took it back, and said why.
+    Withdrawn(String),
 }
 
 /// Tells an officer that a draft waits. It says which and how urgent, not what is in it.
@@ -103,6 +105,10 @@ pub fn closed(drafter: &Address, id: DraftId, draft: &Draft, closing: &Closing) 
         Closing::Returned { officer, reason } => (
             "was returned",
             format!("Returned by {officer}: {}", one_line(reason)),
+        ),
+        Closing::Withdrawn(reason) => (
+            "was withdrawn",
+            format!("Withdrawn by {drafter}: {}", one_line(reason)),
         ),
     };
     OwnMessage {

@@ -109,6 +109,7 @@ fn seal_for(
     let permitted = permitted(cleared.labels(), route.crossing.as_ref())?;
     let envelope = received.envelope();
     let considered = minimize::considered(cleared);
+    let sics = minimize::indicated(cleared);
     let apart = cleared.urgency().apart(&route.recipients).into_iter();
     Ok(apart
         .map(|(precedence, recipients)| Sealed {
@@ -121,6 +122,7 @@ fn seal_for(
             permitted: permitted.clone(),
             originator: Some(cleared.originator().clone()),
             considered,
+            sics: sics.clone(),
             terms: Terms {
                 priority: envelope.priority.map(|heard| onward(heard, precedence)),
                 service: envelope.service.only_for(&recipients),

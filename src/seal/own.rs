@@ -130,6 +130,7 @@ pub fn own(
         grounds: Vec::new(),
         originator: None,
         considered: Considered::No,
+        sics: Vec::new(),
     }))
 }
 

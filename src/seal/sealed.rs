@@ -25,6 +25,7 @@ pub struct Sealed {
     pub(in crate::seal) grounds: Vec<Ground>,
     pub(in crate::seal) originator: Option<Address>,
     pub(in crate::seal) considered: Considered,
+    pub(in crate::seal) sics: Vec<String>,
 }
 
 impl Sealed {
@@ -51,6 +52,11 @@ impl Sealed {
     /// Whether that one says that MINIMIZE was considered.
     pub fn considered(&self) -> Considered {
         self.considered
+    }
+
+    /// The subject indicator codes that this one signed.
+    pub fn sics(&self) -> &[String] {
+        &self.sics
     }
 
     /// What the envelope asks of those who carry it on.
@@ -120,6 +126,7 @@ impl Sealed {
             grounds: Vec::new(),
             originator: None,
             considered: Considered::No,
+            sics: Vec::new(),
         }
     }
 }

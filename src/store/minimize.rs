@@ -36,6 +36,9 @@ pub struct MinimizeRow {
     /// Domains, and those under them, whose originators are exempt, in lower case.
     #[serde(default)]
     pub exempt_domains: Vec<String>,
+    /// Subject indicator codes: a message is exempt whose originator signed one of them.
+    #[serde(default)]
+    pub exempt_sics: Vec<String>,
     /// Whether a message is exempt whose originator signed MINIMIZE CONSIDERED.
     #[serde(default)]
     pub considered: Exempt,

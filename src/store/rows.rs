@@ -62,6 +62,9 @@ pub struct EntryRow {
     /// Whether its originator says, under a signature, that MINIMIZE was considered.
     #[serde(default, skip_serializing_if = "Considered::is_no")]
     pub considered: Considered,
+    /// The subject indicator codes that its originator signed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sics: Vec<String>,
     /// The length of its body in octets.
     pub size: u64,
     /// How often the row was updated; kept by the store.
@@ -69,8 +72,8 @@ pub struct EntryRow {
 }
 
 impl EntryRow {
-    /// 1: terms and notice. 2: overdue, originator, considered.
-    pub const VERSION: u16 = 2;
+    /// 1: terms and notice. 2: overdue, originator, considered. 3: sics.
+    pub const VERSION: u16 = 3;
 
     /// `from` as a path.
     pub fn reverse_path(&self) -> Result<ReversePath, AddressError> {

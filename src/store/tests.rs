@@ -77,6 +77,7 @@ fn entry(n: u8) -> EntryRow {
         overdue: None,
         originator: None,
         considered: Considered::No,
+        sics: vec![],
         size: 0,
         revision: 0,
     }

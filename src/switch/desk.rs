@@ -3,7 +3,7 @@
 //! Promises: an officer sees only drafts that wait for a role of theirs and whose label their own
 //! clearance covers; a draft that is signed goes down the whole line again, under today's policy;
 //! draft, entries, notices and event change in one commit; a refused signature changes nothing but
-//! the audit chain.
+//! the audit chain. Who drafted a message may take it back until it is released.
 
 use std::sync::Arc;
 
@@ -94,14 +94,9 @@ impl Switch {
     /// # Errors
     /// A fault of the store.
     pub fn drafts(&self, officer: &Address) -> Result<Vec<DraftView>, DeskError> {
-        let mut views: Vec<DraftView> = self
-            .open_drafts()?
-            .into_iter()
-            .filter(|(_, draft)| self.may_see(officer, draft))
-            .map(|(row, draft)| view(row.id, &draft))
-            .collect();
-        views.sort_by_key(|view| (std::cmp::Reverse(view.precedence), view.submitted));
-        Ok(views)
+        let drafts = self.open_drafts()?.into_iter();
+        let seen = drafts.filter(|(_, draft)| self.may_see(officer, draft));
+        Ok(in_order(seen.map(|(row, draft)| view(row.id, &draft))))
     }
 
     /// One draft, with the octets of its message.
@@ -219,6 +214,39 @@ impl Switch {
         Ok(self.commit(change).await?)
     }
 
+    /// The drafts of somebody's own that wait, most urgent first.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub fn own_drafts(&self, drafter: &Address) -> Result<Vec<DraftView>, DeskError> {
+        let drafts = self.open_drafts()?.into_iter();
+        let own = drafts.filter(|(_, draft)| is_own(drafter, draft));
+        Ok(in_order(own.map(|(row, draft)| view(row.id, &draft))))
+    }
+
+    /// Takes a draft back, for who drafted it.
+    ///
+    /// # Errors
+    /// When this one has no such draft.
+    pub async fn withdraw(
+        &self,
+        drafter: &Address,
+        id: DraftId,
+        reason: &str,
+    ) -> Result<(), DeskError> {
+        let _one_act = self.desk.lock().await;
+        let (_, draft) = self.own_draft(drafter, id)?;
+        let mut change = events::one(
+            Event::new(self.now(), Act::Withdrawn, drafter.to_string())
+                .message(draft.message)
+                .draft(id)
+                .detail("reason", reason),
+        );
+        let closing = Closing::Withdrawn(reason.to_owned());
+        self.close(&mut change, id, &draft, &closing)?;
+        Ok(self.commit(change).await?)
+    }
+
     /// Closes the drafts that nobody released in time. Called at intervals.
     ///
     /// # Errors
@@ -298,7 +326,7 @@ impl Switch {
     /// A draft of somebody's own, whatever roles they hold.
     fn own_draft(&self, drafter: &Address, id: DraftId) -> Result<(DraftRow, Draft), DeskError> {
         let (row, draft) = self.known(id)?;
-        if Address::parse(&draft.drafter).is_ok_and(|own| own == *drafter) {
+        if is_own(drafter, &draft) {
             Ok((row, draft))
         } else {
             Err(DeskError::Unknown)
@@ -360,6 +388,17 @@ impl Switch {
 
 fn payload(row: &DraftRow) -> Result<Draft, Fault> {
     serde_json::from_slice(&row.payload).map_err(|error| Fault::new("read a draft", error))
+}
+
+fn is_own(who: &Address, draft: &Draft) -> bool {
+    Address::parse(&draft.drafter).is_ok_and(|drafter| drafter == *who)
+}
+
+/// Most urgent first, then in the order of submission.
+fn in_order(views: impl Iterator<Item = DraftView>) -> Vec<DraftView> {
+    let mut views: Vec<DraftView> = views.collect();
+    views.sort_by_key(|view| (std::cmp::Reverse(view.precedence), view.submitted));
+    views
 }
 
 fn view(id: DraftId, draft: &Draft) -> DraftView {

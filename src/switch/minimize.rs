@@ -41,6 +41,9 @@ pub struct MinimizeOrder {
     /// Domains, with those under them, whose originators are exempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exempt_domains: Vec<String>,
+    /// Subject indicator codes: messages are exempt whose originators signed one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exempt_sics: Vec<String>,
     /// `yes` when a message is exempt whose originator signed MINIMIZE CONSIDERED.
     #[serde(default)]
     pub considered: Exempt,
@@ -102,6 +105,7 @@ impl Switch {
             until: order.until,
             exempt: order.exempt,
             exempt_domains: order.exempt_domains,
+            exempt_sics: order.exempt_sics,
             considered: order.considered,
             reason: order.reason,
         };

@@ -9,7 +9,7 @@ use crate::decision::{Fault, Refusal, Stop};
 use crate::deliver::Outbox;
 use crate::message::MessageId;
 use crate::message::service::ByMode;
-use crate::queue::{self, Claimed, Failure, FailureReason, Finished, Outcome};
+use crate::queue::{Claimed, Failure, FailureReason, Finished, Outcome};
 use crate::report::{self, Action, Reach, Report, Told};
 use crate::seal::{self, Sealed};
 use crate::smtp::dialogue::Onward;
@@ -53,7 +53,7 @@ impl Outbox for Switch {
 impl Switch {
     /// Queues a sealed message for its next hop.
     pub(super) fn enqueue(&self, change: &mut Change, sealed: Sealed) {
-        queue::put(change, sealed, self.queue.schedule(), &self.clock);
+        self.queue.put(change, sealed);
     }
 
     /// Queues a message of the switch itself.

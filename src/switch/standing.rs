@@ -21,6 +21,12 @@ impl Switch {
         &self.queue
     }
 
+    /// The names of the links in the configuration in force.
+    pub fn links(&self) -> Vec<String> {
+        let config = self.config.snapshot();
+        config.links.iter().map(|link| link.name.clone()).collect()
+    }
+
     /// How many sessions are open; `accept` counts them.
     pub fn sessions(&self) -> &Arc<AtomicUsize> {
         &self.sessions

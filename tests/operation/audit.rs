@@ -123,6 +123,25 @@ fn filters_and_forms(dir: &Path, chain: &str, lines: usize) {
         0
     );
     assert!(shown(&["--subject", BIRCH]) >= 3);
+    let text = fs::read_to_string(chain).unwrap();
+    let accepted = text
+        .lines()
+        .find(|line| line.contains("\"act\":\"accepted\""));
+    let accepted: serde_json::Value = serde_json::from_str(accepted.unwrap()).unwrap();
+    let (message, at) = (&accepted["message"], &accepted["at"]);
+    let (message, at) = (message.as_str().unwrap(), at.as_str().unwrap());
+    let of_message = text.matches(&format!("\"message\":\"{message}\"")).count();
+    assert!(of_message >= 2, "accepted and queued at least");
+    assert_eq!(shown(&["--message", message]), of_message);
+    assert_eq!(shown(&["--message", message, "--act", "accepted"]), 1);
+    assert_eq!(shown(&["--message", "0123456789abcdef0123456789abcdef"]), 0);
+    assert_eq!(shown(&["--act", "accepted", "--act", "stopped"]), 4);
+    assert_eq!(shown(&["--decision", "hold"]), 0);
+    // From a moment on, and before it: together all there is.
+    assert_eq!(shown(&["--from", at]) + shown(&["--to", at]), lines);
+    assert!(shown(&["--from", at, "--act", "accepted"]) >= 1);
+    let wrong = ravelin(&["audit", "show", chain, "--from", "yesterday"]);
+    assert_eq!(wrong.0, 2, "{}", wrong.2);
     assert_eq!(shown(&["--decision", "pass"]), 3);
     assert_eq!(shown(&["--from", "2020-01-01T00:00:00Z"]), lines);
     assert_eq!(shown(&["--to", "2020-01-01T00:00:00Z"]), 0);
@@ -137,6 +156,7 @@ fn filters_and_forms(dir: &Path, chain: &str, lines: usize) {
             lines
         );
     }
+    read_by_collectors(dir, &text);
     let config = path(dir, "config/alder.toml");
     let (code, out, err) = ravelin(&["audit", "export", "--config", &config, "--format", "syslog"]);
     assert_eq!(code, 0, "{err}");
@@ -144,6 +164,48 @@ fn filters_and_forms(dir: &Path, chain: &str, lines: usize) {
         out.lines().count() >= lines && out.contains(" ravelin - accepted [ravelin@"),
         "{out}"
     );
+}
+
+/// Other people's parsers find in the two forms what the chain says, and no more.
+fn read_by_collectors(dir: &Path, chain: &str) {
+    let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/setup");
+    let folder = Command::new(setup).args(["collectors", "--built"]).output();
+    let Some(folder) = folder.ok().filter(|output| output.status.success()) else {
+        eprintln!("skipped: no parsers of syslog and CEF; interop/setup collectors gets them");
+        return;
+    };
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operation/collectors.py");
+    let read = |syslog: &str, cef: &str| {
+        Command::new("python3")
+            .args([program, syslog, cef])
+            .env("PYTHONPATH", String::from_utf8_lossy(&folder.stdout).trim())
+            .output()
+            .unwrap()
+    };
+    let (syslog, cef) = (path(dir, "syslog"), path(dir, "cef"));
+    let found = read(&syslog, &cef);
+    let error = String::from_utf8_lossy(&found.stderr);
+    assert!(found.status.success(), "{error}");
+    let text = String::from_utf8(found.stdout).unwrap();
+    let said: Vec<(u64, String, String)> = serde_json::from_str(&text).unwrap();
+    let wanted: Vec<(u64, String, String)> = chain
+        .lines()
+        .map(|line| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| event[name].as_str().unwrap().to_owned();
+            (event["seq"].as_u64().unwrap(), text("act"), text("hash"))
+        })
+        .collect();
+    assert_eq!(said, wanted);
+    // The negative twin: a line that is none is not passed over.
+    let broken = path(dir, "broken");
+    let text = fs::read_to_string(&syslog).unwrap();
+    fs::write(
+        &broken,
+        text.replacen("ravelin@32473 seq=", "ravelin@32473 seq", 1),
+    )
+    .unwrap();
+    assert!(!read(&broken, &cef).status.success());
 }
 
 /// OpenSSL verifies a checkpoint from the event, the certificate of the authority, and the README.

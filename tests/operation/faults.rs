@@ -6,6 +6,7 @@ use ravelin::store::Store;
 use ravelin::store::engine::{Assurance, Engine, LastStop};
 use ravelin::store::redb::Redb;
 
+use super::metrics::ask;
 use super::*;
 use crate::machine::{Chance, Lie, Machine, Survives, Trouble};
 
@@ -59,6 +60,8 @@ async fn through(trouble: Trouble) -> (usize, usize) {
         let why = readiness().why.join("; ");
         assert!(why.contains("the store is closed"), "{why}");
     }
+    let metrics = world.running().unwrap().metrics.unwrap();
+    assert_eq!(ask(metrics, "GET", "/healthz").await.0, 200, "it lives");
     machine.trouble(Trouble::None);
     until("readiness", || readiness().ready.then_some(())).await;
     let (code, text) = send(&world, BIRCH, Precedence::Routine).await;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use ravelin::cli::serve::{self, Start};
 use ravelin::switch::Readings;
 
+use super::metrics::{ask, value};
 use super::*;
 use crate::support::wire::{Tls, Wire};
 
@@ -76,6 +77,100 @@ async fn routine_is_shed_first_and_flash_last_and_each_change_is_an_event() {
     let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
     assert_eq!(chain.matches("\"act\":\"head-room\"").count(), 7, "{chain}");
     assert_eq!(chain.matches("\"act\":\"accepted\"").count(), accepted);
+}
+
+/// What each measure says when there is so much room, in hundredths.
+fn at(measure: &str, percent: u8) -> Readings {
+    let (room, left) = (u64::from(percent), u64::from(100 - percent));
+    match measure {
+        "disk" => Readings { disk: room, ..GOOD },
+        "inodes" => Readings {
+            inodes: room,
+            ..GOOD
+        },
+        "memory" => Readings {
+            memory: room,
+            ..GOOD
+        },
+        "commit" => Readings {
+            commit: Duration::from_secs(left),
+            ..GOOD
+        },
+        _ => Readings {
+            queue: usize::try_from(left).unwrap(),
+            ..GOOD
+        },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_scarce_routine_is_shed_first_and_flash_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = "[head-room]\ndisk = [\"0B\", \"100B\"]\ninodes = [\"0%\", \"100%\"]\n\
+        memory = [\"0%\", \"100%\"]\ncommit = [\"100s\", \"0s\"]\nqueue = [100, 0]\n\
+        [metrics]\naddress = \"127.0.0.1:0\"\n";
+    let mut world = world(dir.path(), "", rules).await;
+    let readings = Arc::new(Mutex::new(GOOD));
+    let given = Arc::clone(&readings);
+    let how = Start {
+        readings: Some(Box::new(move || *given.lock().unwrap())),
+        ..Start::default()
+    };
+    let config = world.alder_config.clone();
+    world.alder_switch = Some(serve::start_as(config, Clock::system(), how).await.unwrap());
+    let running = world.running().unwrap();
+    let (switch, metrics) = (Arc::clone(&running.switch), running.metrics.unwrap());
+    for measure in ["disk", "inodes", "memory", "commit", "queue"] {
+        for (percent, routine, flash, ready) in [
+            (39, 452, 250, 200),
+            (4, 452, 452, 200),
+            (0, 452, 452, 503),
+            (90, 250, 250, 200),
+        ] {
+            let now = at(measure, percent);
+            *readings.lock().unwrap() = now;
+            switch.measured(&now).await;
+            for (precedence, wanted) in [(Precedence::Routine, routine), (Precedence::Flash, flash)]
+            {
+                let (code, text) = send(&world, BIRCH, precedence).await;
+                assert_eq!(code, wanted, "{measure} {percent}: {precedence} {text}");
+            }
+            let (code, why) = ask(metrics, "GET", "/readyz").await;
+            assert_eq!(code, ready, "{measure} {percent}: {why}");
+            assert_eq!(code == 503, why.contains("no head-room"), "{why}");
+            let (_, page) = ask(metrics, "GET", "/metrics").await;
+            let series = format!("ravelin_head_room_measure{{measure=\"{measure}\"}}");
+            let told = (value(&page, &series), value(&page, "ravelin_head_room"));
+            let room = f64::from(percent);
+            assert_eq!(told, (room, room), "{measure} {percent}");
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_measured_is_what_happens() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = world(dir.path(), "", "").await;
+    // Who is given readings takes none: the longest commit is ours to look at.
+    let how = Start {
+        readings: Some(Box::new(|| Readings {
+            disk: u64::MAX,
+            ..GOOD
+        })),
+        ..Start::default()
+    };
+    let config = world.alder_config.clone();
+    world.alder_switch = Some(serve::start_as(config, Clock::system(), how).await.unwrap());
+    let switch = Arc::clone(&world.running().unwrap().switch);
+    let before = switch.readings();
+    assert_eq!(before.queue, 0);
+    assert!(before.disk > 0 && before.inodes <= 100 && before.memory <= 100);
+    assert_eq!(send(&world, BIRCH, Precedence::Routine).await.0, 250);
+    let after = switch.readings();
+    assert_eq!(after.queue, 1);
+    assert!(after.commit > Duration::ZERO, "{after:?}");
+    world.end().await;
 }
 
 /// Sends without MT-PRIORITY; what the final dot is answered.

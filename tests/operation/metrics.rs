@@ -1,16 +1,18 @@
 //! `/metrics`, `/healthz`, `/readyz`, and the unit file.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Stdio;
 
+use ravelin::cli::demo::RELEASE_RULE;
 use ravelin::switch::Readings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
 
-async fn ask(to: SocketAddr, method: &str, path: &str) -> (u16, String) {
+pub(super) async fn ask(to: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(to).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -21,7 +23,7 @@ async fn ask(to: SocketAddr, method: &str, path: &str) -> (u16, String) {
     (code, body.to_owned())
 }
 
-fn value(page: &str, series: &str) -> f64 {
+pub(super) fn value(page: &str, series: &str) -> f64 {
     let line = page
         .lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -49,6 +51,23 @@ async fn what_happens_is_counted_from_events_and_readiness_says_why_not() {
         ("ravelin_events_total{act=\"queued\"}", 2.0),
         ("ravelin_faults_total", 0.0),
         ("ravelin_queue_entries", 2.0),
+        (
+            "ravelin_queue_depth{next_hop=\"birch\",precedence=\"FLASH\"}",
+            2.0,
+        ),
+        (
+            "ravelin_queue_depth{next_hop=\"birch\",precedence=\"ROUTINE\"}",
+            0.0,
+        ),
+        (
+            "ravelin_queue_depth{next_hop=\"mailboxes\",precedence=\"FLASH\"}",
+            0.0,
+        ),
+        ("ravelin_queue_window{next_hop=\"mailboxes\"}", 5.0),
+        ("ravelin_queue_held{next_hop=\"birch\"}", 0.0),
+        ("ravelin_queue_minimized{next_hop=\"birch\"}", 0.0),
+        ("ravelin_queue_oldest_seconds{precedence=\"ROUTINE\"}", 0.0),
+        ("ravelin_minimize_orders", 0.0),
         ("ravelin_store_open", 1.0),
         ("ravelin_ready", 1.0),
         ("ravelin_takes{precedence=\"DEFERRED\"}", 1.0),
@@ -70,7 +89,6 @@ async fn what_happens_is_counted_from_events_and_readiness_says_why_not() {
         "{page}"
     );
     assert!(value(&page, "ravelin_audit_records") >= 5.0);
-    parsed_by_python(&page);
 
     assert_eq!(
         ask(to, "GET", "/healthz").await,
@@ -98,12 +116,93 @@ async fn what_happens_is_counted_from_events_and_readiness_says_why_not() {
     world.end().await;
 }
 
-/// The parser of Prometheus' own client takes the page, and knows the families.
+/// What README says that there is: name and labels.
+fn documented() -> BTreeSet<String> {
+    let readme = include_str!("../../README.md");
+    let rows = readme
+        .lines()
+        .filter(|line| line.starts_with("| `ravelin_"));
+    let named = rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`'));
+    let mut all = BTreeSet::new();
+    for one in named.filter(|text| text.starts_with("ravelin_")) {
+        assert!(all.insert(one.to_owned()), "{one} stands there twice");
+    }
+    all
+}
+
+/// What there is: name and labels of each family, which has at least one series.
+fn shown(page: &str) -> BTreeSet<String> {
+    let families = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    families
+        .map(|family| {
+            let (name, kind) = family.split_once(' ').unwrap();
+            let own = |line: &&str| {
+                let rest = line.strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+            };
+            let Some(series) = page.lines().find(own).filter(|_| kind != "histogram") else {
+                assert_eq!(kind, "histogram", "{name} has no series in\n{page}");
+                return name.to_owned();
+            };
+            let Some((_, labels)) = series.split_once('{') else {
+                return name.to_owned();
+            };
+            let labels = labels
+                .split("=\"")
+                .filter_map(|part| part.rsplit(['"', ',']).next());
+            let labels: Vec<&str> = labels.collect();
+            format!("{name}{{{}}}", labels[..labels.len() - 1].join(","))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_is_documented_and_every_documented_one_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let rules = "[queue]\noverdue = [[\"flash\", \"1s\"]]\n[metrics]\naddress = \"127.0.0.1:0\"\n\
+        [[audit.forward]]\nname = \"away\"\naddress = \"127.0.0.1:1\"\ntls = \"never\"\n";
+    let mut world = world(dir, "", &format!("{rules}{RELEASE_RULE}")).await;
+    world.wake_alder().await.unwrap();
+    let to = world.running().unwrap().metrics.unwrap();
+    // Delivered, deferred and overdue, held, refused; and one that the next hop refuses for good.
+    for (whom, class, code) in [
+        ("reader@alder.example", "SECRET", 250),
+        ("reader@birch.example", "CONFIDENTIAL", 250),
+        ("reader@birch.example", "SECRET", 250),
+        ("clerk@alder.example", "SECRET", 550),
+    ] {
+        let (said, text) = send_as(&world, whom, class, Precedence::Flash).await;
+        assert_eq!(said, code, "{whom}: {text}");
+    }
+    let chain = dir.join("audit/alder.jsonl");
+    for act in ["overdue", "delivered", "deferred"] {
+        until(act, || {
+            let text = std::fs::read_to_string(&chain).unwrap();
+            text.contains(&format!("\"act\":\"{act}\"")).then_some(())
+        })
+        .await;
+    }
+    let (_, page) = ask(to, "GET", "/metrics").await;
+    // Nobody has refused for good here: of that one the family stands without a series.
+    let failed = "ravelin_recipients_failed_total";
+    let family = format!("# TYPE {failed} counter\n");
+    assert!(page.contains(&family));
+    let series = format!("{family}{failed}{{next_hop=\"x\"}} 0\n");
+    let page = page.replacen(&family, &series, 1);
+    assert_eq!(shown(&page), documented());
+    parsed_by_python(&page);
+    world.end().await;
+}
+
+/// The parser of Prometheus' own client takes the page, and finds in it what README says.
 fn parsed_by_python(page: &str) {
     let program = "import sys\nfrom prometheus_client.parser import text_string_to_metric_families as f\n\
-        found = {m.name: m.type for m in f(sys.stdin.read())}\n\
-        assert found['ravelin_commit_seconds'] == 'histogram', found\n\
-        assert found['ravelin_messages_accepted'] == 'counter', found\nprint(len(found))\n";
+        for m in f(sys.stdin.read()):\n\
+        \x20   assert m.samples and m.documentation, m\n\
+        \x20   labels = [l for l in m.samples[0].labels if l != 'le']\n\
+        \x20   name = m.name + ('_total' if m.type == 'counter' else '')\n\
+        \x20   print(name + ('{' + ','.join(labels) + '}' if labels else ''))\n";
     let setup = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/setup");
     let folder = Command::new(setup).args(["prometheus", "--built"]).output();
     let Some(folder) = folder.ok().filter(|output| output.status.success()) else {
@@ -127,12 +226,12 @@ fn parsed_by_python(page: &str) {
         .write_all(page.as_bytes())
         .unwrap();
     let output = python.wait_with_output().unwrap();
-    let count: u32 = String::from_utf8(output.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
-    assert!(output.status.success() && count > 20, "{count}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    let found: Vec<&str> = text.lines().collect();
+    let wanted = documented();
+    assert_eq!(found.len(), wanted.len(), "{found:?}");
+    assert!(found.iter().all(|one| wanted.contains(*one)), "{found:?}");
 }
 
 #[test]

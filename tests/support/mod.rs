@@ -9,6 +9,7 @@
 //! - `tap`: a next hop in the clear that keeps every octet.
 //! - `wire`: a client that says what it is told to.
 //! - `sink`: the far nation's switch, as far as ours sees it: takes everything over SMTP and TLS.
+//! - `written`: a signed message with header fields of the test's own.
 
 #![allow(dead_code, reason = "each user takes a part")]
 
@@ -22,6 +23,7 @@ pub mod sink;
 pub mod source;
 pub mod tap;
 pub mod wire;
+pub mod written;
 
 use std::path::Path;
 

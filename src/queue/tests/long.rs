@@ -206,3 +206,68 @@ fn a_hundred_thousand_that_become_due_at_once_hold_up_no_flash() {
     let chosen: Vec<_> = std::iter::from_fn(choose).collect();
     assert_eq!(chosen.len(), many + 1);
 }
+
+#[tokio::test]
+async fn a_census_counts_by_next_hop_precedence_and_age_what_there_is_and_no_more() {
+    let bench = bench(Limits::default());
+    assert_eq!(bench.queue.census(), Census::default());
+    // More than is looked at in one go, and some of it gone again.
+    let first = bench.clock.now();
+    let gone: Vec<_> = (0..30)
+        .map(|_| bench.put("birch", Precedence::Routine))
+        .collect();
+    for id in gone {
+        let claimed = bench
+            .queue
+            .claim(bench.clock.now(), NextHops::Any)
+            .unwrap()
+            .unwrap();
+        assert_eq!(claimed.row().id, id);
+        bench.settle(claimed, &[Outcome::Delivered(reply(250))]);
+    }
+    bench.pass(60);
+    let second = bench.clock.now();
+    let held = bench.put("birch", Precedence::Routine);
+    bench.queue.hold(held, "clerk", "").await.unwrap();
+    bench.pass(60);
+    let mut change = Change::new();
+    for _ in 0..5_000 {
+        let sealed = Sealed::for_test("cedar", Precedence::Flash, b"x\r\n");
+        put(&mut change, sealed, bench.queue.schedule(), &bench.clock);
+    }
+    bench.store.commit_blocking(change).unwrap();
+    bench.put("birch", Precedence::Routine);
+    let claimed = bench
+        .queue
+        .claim(bench.clock.now(), NextHops::Only("cedar"));
+    let claimed = claimed.unwrap().unwrap();
+    let census = bench.queue.census();
+    let [birch, cedar] = ["birch", "cedar"].map(|name| census.next_hops[name]);
+    assert_eq!(census.next_hops.len(), 2);
+    assert_eq!((birch.entries, birch.held), ([0, 2, 0, 0, 0, 0], 1));
+    assert_eq!((cedar.entries, cedar.held), ([0, 0, 0, 0, 5_000, 0], 0));
+    assert_eq!((birch.in_flight, cedar.in_flight), (0, 1));
+    // BIRCH answered thirty times; of CEDAR nothing was heard.
+    assert!(birch.window > cedar.window, "{birch:?} {cedar:?}");
+    let none = None;
+    let oldest = [
+        none,
+        Some(second),
+        none,
+        none,
+        Some(bench.clock.now()),
+        none,
+    ];
+    assert_eq!(census.oldest, oldest);
+    assert!(first < second);
+    drop(claimed);
+
+    bench
+        .queue
+        .pause("cedar", "clerk", "exercise")
+        .await
+        .unwrap();
+    let now = bench.queue.census();
+    assert_eq!(now.next_hops["cedar"].held, 5_000);
+    assert_eq!(now.next_hops["birch"].minimized, 0);
+}

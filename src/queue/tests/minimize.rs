@@ -15,6 +15,7 @@ fn order(below: Precedence) -> Imposed {
         until: None,
         exempt: vec![],
         exempt_domains: vec![],
+        exempt_sics: vec![],
         considered: Exempt::No,
         reason: "operation".into(),
     }
@@ -113,6 +114,14 @@ async fn an_order_that_holds_nothing_back_is_not_given() {
     for below in [Precedence::Deferred, Precedence::Override] {
         let refused = bench.queue.impose(order(below), "clerk").await;
         assert!(matches!(refused, Err(MinimizeError::Precedence)), "{below}");
+    }
+    for wrong in ["AB", "ABCDEFGHI", "A;BC", "", "MÉD"] {
+        let no_code = Imposed {
+            exempt_sics: vec!["MED".into(), wrong.into()],
+            ..order(Precedence::Flash)
+        };
+        let refused = bench.queue.impose(no_code, "clerk").await;
+        assert!(matches!(refused, Err(MinimizeError::Subject(_))), "{wrong}");
     }
     let over = Imposed {
         until: Some(bench.clock.now()),
