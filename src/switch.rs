@@ -25,6 +25,7 @@ mod outbox;
 mod permits;
 mod policies;
 mod reload;
+mod reports;
 mod revocation;
 mod standing;
 mod state;
@@ -51,6 +52,7 @@ use crate::decision::{Fault, Refusal, Stop};
 use crate::message::envelope::Peer;
 use crate::message::received::Received;
 use crate::message::{MessageId, Precedence};
+use crate::report::Heard;
 use crate::review::{Draft, Released};
 use crate::seal::Sealed;
 use crate::store::Change;
@@ -61,7 +63,7 @@ use judging::Judgement;
 /// What judging a message came to.
 enum Judged {
     Held(Box<Draft>, Arc<[u8]>),
-    Passed(Box<Released>, Vec<Sealed>, Vec<Brought>),
+    Passed(Box<Released>, Vec<Sealed>, Vec<Brought>, Option<Box<Heard>>),
 }
 
 impl Line for Switch {
@@ -95,8 +97,12 @@ impl Line for Switch {
         let id = received.id();
         let actor = events::actor(received.peer());
         let Judgement { verdict, basis } = self.judge_aside(&config, received).await;
+        let mut turn = None;
         let change = match &verdict {
-            Ok(judged) => self.keep(&config, judged, &basis, &actor),
+            Ok(judged) => {
+                let kept = self.keep(&config, judged, &basis, &actor, &mut turn);
+                kept.await
+            }
             Err(Stop::Refuse(refusal)) => {
                 let refused = events::refused(self.now(), id, &actor, refusal);
                 Ok(events::one(events::with_basis(refused, &basis)))
@@ -111,6 +117,7 @@ impl Line for Switch {
             Ok(change) => self.commit(change).await,
             Err(fault) => Err(fault),
         };
+        drop(turn);
         match (verdict, kept) {
             (Ok(_), Ok(())) => {
                 crash::here(Point::BeforeReply);
@@ -133,10 +140,12 @@ impl Line for Switch {
 impl Switch {
     async fn commit(&self, change: Change) -> Result<(), Fault> {
         let (brought, removed) = change.certificates();
+        let awaited = change.awaited();
         self.store
             .commit(change)
             .await
             .map_err(|error| Fault::new("keep the message", error))?;
+        self.reports.apply(awaited);
         harvest::after_commit(&self.config.snapshot(), &brought, &removed);
         Ok(())
     }

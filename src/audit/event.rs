@@ -174,6 +174,16 @@ pub enum Act {
     Removed,
     /// A report (DSN, receipt, alarm) was made.
     Reported,
+    /// A report arrived and settles what was awaited.
+    ReportMatched,
+    /// A report arrived and settles nothing.
+    ReportNotMatched,
+    /// A report that was asked for is not here in time.
+    ReportOverdue,
+    /// The time is over in which reports are awaited, or what they came to is remembered.
+    ReportsForgotten,
+    /// So many reports are awaited that none is of this message.
+    ReportsNotAwaited,
     /// The store is a copy that was put back: what happened after the copy is not in it.
     Restored,
     /// An operator lets a paused entry go on.
@@ -242,6 +252,11 @@ impl Act {
             Self::Reopened => "reopened",
             Self::Removed => "removed",
             Self::Reported => "reported",
+            Self::ReportMatched => "report-matched",
+            Self::ReportNotMatched => "report-not-matched",
+            Self::ReportOverdue => "report-overdue",
+            Self::ReportsForgotten => "reports-forgotten",
+            Self::ReportsNotAwaited => "reports-not-awaited",
             Self::Restored => "restored",
             Self::Resumed => "resumed",
             Self::RetriedNow => "retried-now",
@@ -298,6 +313,11 @@ mod tests {
             Act::Shed,
             Act::MinimizeImposed,
             Act::MinimizeLifted,
+            Act::ReportMatched,
+            Act::ReportNotMatched,
+            Act::ReportOverdue,
+            Act::ReportsForgotten,
+            Act::ReportsNotAwaited,
         ] {
             let json = serde_json::to_string(&act).unwrap();
             assert_eq!(json, format!("\"{act}\""));

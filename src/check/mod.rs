@@ -36,7 +36,7 @@ pub use access::{DOWNGRADE, again, authorize};
 pub use asked::Ahead;
 pub use attached::Labels;
 pub use community::members;
-pub use origin::{Origin, same_person};
+pub use origin::{Origin, same_person, signs_for};
 pub use urgency::Urgency;
 
 /// The most Received fields before we call it a loop (RFC 5321 section 6.3).

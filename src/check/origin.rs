@@ -363,7 +363,7 @@ fn domain_signed(
 /// Whether this is the certificate of a domain signer for `domain`.
 // RFC 3183 §3.1.1: exactly one common name, and that says so; so does every address in it, and each
 // address names the originator's domain or one above it
-fn signs_for(certificate: &Certificate, domain: &str) -> bool {
+pub fn signs_for(certificate: &Certificate, domain: &str) -> bool {
     if certificate.common_names() != [DOMAIN_SIGNER] {
         return false;
     }

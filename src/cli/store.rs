@@ -183,6 +183,7 @@ fn drawn(found: &Examination) -> String {
     let mut text = [
         line(0, "entries", &found.entries.to_string()),
         line(0, "drafts", &found.drafts.to_string()),
+        line(0, "awaited", &found.awaited.to_string()),
         line(0, "audit records", &found.records.to_string()),
         line(0, "head", &found.head),
         line(0, "set aside", &found.set_aside.to_string()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::capacity::Capacity;
 use super::listeners::Listener;
 use super::party::{MailDomains, Sources, Subject};
+use super::reports::ReportRules;
 use super::revocation::RevocationData;
 use super::{
     DomainCertificate, Dscp, HarvestRule, Internet, KeyTransport, LinkProtocol, Operation,
@@ -116,6 +117,8 @@ pub struct Config {
     pub queue_overdue: BTreeMap<Precedence, Duration>,
     /// The marks of outgoing packets that are not the usual ones.
     pub queue_dscp: BTreeMap<Precedence, Dscp>,
+    /// How long reports are awaited.
+    pub reports: ReportRules,
     /// Where the audit chain is exported.
     pub audit: Option<PathBuf>,
     /// How the switch is run.

@@ -17,6 +17,7 @@ mod meant;
 mod operation;
 mod party;
 mod policies;
+mod reports;
 mod resolve;
 mod review;
 mod revocation;
@@ -46,6 +47,7 @@ pub use meant::{
 pub use operation::{Checkpoints, Forward, HeadRoomRules, Operation, Span};
 pub use party::{ClearanceSource, Combination, MailDomain, Sources, Subject, SubjectKind};
 
+pub use reports::ReportRules;
 pub use revocation::RevocationData;
 pub(crate) use trust_list::read as read_trust_list;
 pub use units::{ByteSize, Life};

@@ -178,6 +178,7 @@ pub(super) fn resolve(
         queue_notice: times(&written.queue.notice),
         queue_overdue: times(&written.queue.overdue),
         queue_dscp: written.queue.dscp.iter().copied().collect(),
+        reports: at.report_rules(&written.reports)?,
         audit: written
             .audit
             .file

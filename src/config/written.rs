@@ -57,6 +57,8 @@ pub(super) struct Written {
     #[serde(default)]
     pub queue: Queue,
     #[serde(default)]
+    pub reports: super::reports::ReportsSection,
+    #[serde(default)]
     pub audit: AuditSection,
     #[serde(default)]
     pub head_room: HeadRoomSection,

@@ -27,6 +27,7 @@ pub mod precedence;
 pub mod protection;
 pub mod received;
 pub mod service;
+pub mod status;
 pub mod text;
 pub mod xtext;
 

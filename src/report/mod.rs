@@ -1,14 +1,26 @@
 //! STEP 8 of the line: what the switch tells people of its own accord.
 //!
 //! Duty: delivery status notifications ([`report`]), notices about drafts ([`waiting`], [`closed`]) and
-//! about certificates ([`expiring`]), alarms ([`overdue`]).
+//! about certificates ([`expiring`]), alarms ([`overdue`]). The other way round:
+//! which reports are awaited of what was sent ([`awaited`], kept in a [`Ledger`]), what an arriving one
+//! says ([`heard`]), and whether it [`settle`]s any of that.
 //! Promises: never the body of a message; never an answer to the null reverse path (RFC 5321 section
 //! 6.1), so never a report about a report. `seal` signs a report under the label of its message.
 //! Standards: RFC 3461, RFC 3464, RFC 6522, RFC 6533, RFC 3834.
 
+mod awaited;
 mod dsn;
+mod handed;
+mod heard;
+mod ledger;
+mod settle;
 
+pub use awaited::awaited;
 pub use dsn::{Action, Reach, Report, Told, report};
+pub use handed::{Handed, handed};
+pub use heard::{Heard, MailSystem, Quoted, Said, heard};
+pub use ledger::{Ledger, Turn};
+pub use settle::{Change, NotSettled, settle};
 
 use crate::message::address::Address;
 use crate::message::service::Terms;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::awaited::{AwaitedId, AwaitedRow};
 use super::certificates::CertificateRow;
 use super::minimize::Minimize;
 use super::rows::{DraftRow, EntryRow, PausedRow, PolicyRow};
@@ -24,6 +25,7 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub(super) enum Op {
     Minimize(Minimize),
+    PutAwaited(Box<AwaitedRow>),
     PutCertificate(CertificateRow),
     PutDraft(DraftRow, Arc<[u8]>),
     PutEntry(EntryRow, Arc<[u8]>),
@@ -31,6 +33,7 @@ pub(super) enum Op {
     Policies(Vec<PolicyRow>),
     QuarantineDraft(DraftId),
     QuarantineEntry(EntryId),
+    RemoveAwaited(AwaitedId),
     RemoveCertificate(String),
     RemoveDraft(DraftId),
     RemoveEntry(EntryId),
@@ -121,6 +124,26 @@ impl Change {
     /// Remembers which next hops an operator holds back, in the place of what was remembered.
     pub fn remember_paused(&mut self, rows: Vec<PausedRow>) {
         self.ops.push(Op::Paused(rows));
+    }
+
+    /// Adds what is awaited of one recipient of a message, in the place of what was.
+    pub fn put_awaited(&mut self, row: AwaitedRow) {
+        self.ops.push(Op::PutAwaited(Box::new(row)));
+    }
+
+    /// Forgets what was awaited.
+    pub fn remove_awaited(&mut self, id: AwaitedId) {
+        self.ops.push(Op::RemoveAwaited(id));
+    }
+
+    /// What it says of awaited reports: the rows that it puts, and none for those that it removes.
+    pub fn awaited(&self) -> Vec<(AwaitedId, Option<AwaitedRow>)> {
+        let told = self.ops.iter().filter_map(|op| match op {
+            Op::PutAwaited(row) => Some((row.id(), Some((**row).clone()))),
+            Op::RemoveAwaited(id) => Some((*id, None)),
+            _ => None,
+        });
+        told.collect()
     }
 
     /// Adds a certificate that signed mail brought, in the place of the row of the same name.

@@ -22,7 +22,7 @@ use super::recover::Recovery;
 use super::rows::{DraftRow, EntryRow};
 use super::sealing::Sealer;
 use super::start::{body_key, draft_name, entry_name};
-use super::{Applied, Committed, Fault, MINIMIZE, PAUSED, POLICIES, Shared, certificates};
+use super::{Applied, Committed, Fault, MINIMIZE, PAUSED, POLICIES, Shared, awaited, certificates};
 use crate::audit::export::Export;
 use crate::audit::{Chain, Event, Record};
 use crate::message::{DraftId, EntryId, Precedence};
@@ -280,6 +280,9 @@ impl Committer {
                 Op::PutCertificate(_) | Op::RemoveCertificate(_) => {
                     (certificates::name(op), None, Expected::None)
                 }
+                Op::PutAwaited(_) | Op::RemoveAwaited(_) => {
+                    (awaited::name(op), None, Expected::None)
+                }
                 Op::Minimize(_) => ("minimize".to_owned(), None, Expected::None),
                 Op::Paused(_) => ("paused".to_owned(), None, Expected::None),
                 Op::Policies(_) => ("policies".to_owned(), None, Expected::None),
@@ -359,6 +362,9 @@ impl Committer {
             Op::Policies(rows) => self.remember(POLICIES, &rows, group),
             op @ (Op::PutCertificate(_) | Op::RemoveCertificate(_)) => {
                 certificates::stage(&self.shared.sealer, op, &mut group.writes)
+            }
+            op @ (Op::PutAwaited(_) | Op::RemoveAwaited(_)) => {
+                awaited::stage(&self.shared.sealer, op, &mut group.writes)
             }
             Op::RemoveDraft(id) => {
                 let known = self.index.drafts.remove(&id);

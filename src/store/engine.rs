@@ -20,6 +20,8 @@
 pub enum Table {
     /// Number (8 octets) to a line of the audit chain.
     Audit,
+    /// Message and digest of a recipient (32 octets) to the reports that are awaited.
+    Awaited,
     /// Kind and identifier (17 octets) to a small body.
     Body,
     /// Identifier to a certificate that signed mail brought.
@@ -36,8 +38,9 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Audit,
+        Self::Awaited,
         Self::Body,
         Self::Certificate,
         Self::Draft,
@@ -55,6 +58,7 @@ impl Table {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Audit => "audit",
+            Self::Awaited => "awaited",
             Self::Body => "body",
             Self::Certificate => "certificate",
             Self::Draft => "draft",

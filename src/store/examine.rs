@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::awaited::AwaitedRow;
 use super::bodies::{Bodies, Place};
 use super::committer::Stored;
 use super::database::Database;
@@ -31,6 +32,8 @@ pub struct Examination {
     pub entries: u64,
     /// Drafts that can be read, with their bodies.
     pub drafts: u64,
+    /// Rows of awaited reports that can be read.
+    pub awaited: u64,
     /// Audit records that are whole.
     pub records: u64,
     /// The hash of the last of them.
@@ -78,6 +81,7 @@ pub fn examine(settings: &Settings) -> Result<Examination, Fault> {
     let drafts = look.rows(Table::Draft, |row: &DraftRow| {
         (row.id.octets().to_vec(), draft_name(row.id), row.size)
     })?;
+    let awaited = look.awaited()?;
     look.loose_bodies()?;
     let (records, head) = look.chain()?;
     look.export(settings)?;
@@ -91,6 +95,7 @@ pub fn examine(settings: &Settings) -> Result<Examination, Fault> {
     Ok(Examination {
         entries,
         drafts,
+        awaited,
         records,
         head,
         set_aside,
@@ -147,6 +152,20 @@ impl Look<'_> {
             match body {
                 Ok(_) => good += 1,
                 Err(text) => self.wrong(format!("the body of {name}"), text),
+            }
+            Ok(())
+        })?;
+        Ok(good)
+    }
+
+    /// Every row of awaited reports; how many are good.
+    fn awaited(&mut self) -> Result<u64, Fault> {
+        let (mut good, sealer) = (0, self.sealer);
+        for_each(self.engine, Table::Awaited, |pair| {
+            let row = open_row::<AwaitedRow>(sealer, Table::Awaited, &pair.key, &pair.value);
+            match row.and_then(|row| check_name(row.id().octets(), &pair.key)) {
+                Ok(()) => good += 1,
+                Err(text) => self.wrong(name_of(Table::Awaited, &pair.key), text),
             }
             Ok(())
         })?;

@@ -3,6 +3,7 @@
 //! - `change`: what one act changes. `rows`: what is kept, `brief`: what is kept in memory of it.
 //!   `committer`: the one thread that writes, `lanes`: the way there, urgent changes first.
 //! - `recover`: how the store comes back after a failed commit; `slot`, `latency`: its engine, its pace.
+//! - `awaited`, `certificates`, `entries`, `minimize`: what is kept beside drafts.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
 //!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one, `sled` the
 //!   other; `database`: which of them, and where.
@@ -16,6 +17,7 @@
 //! unknown, until the engine was opened again and everything checked. A failed sync is never simply
 //! tried again.
 
+mod awaited;
 pub mod backup;
 mod bodies;
 mod brief;
@@ -30,6 +32,7 @@ mod entries;
 pub mod examine;
 mod lanes;
 mod latency;
+mod marker;
 mod minimize;
 mod recover;
 pub mod redb;
@@ -45,8 +48,8 @@ mod conformance;
 mod tests;
 pub mod upkeep;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -60,11 +63,15 @@ use engine::{Engine, EngineFault, LastStop, Table};
 pub use entries::WholeEntry;
 pub use lanes::Groups;
 use latency::Latency;
+use marker::Marker;
 use sealing::Sealer;
 use slot::Slot;
 use start::Source;
 use tokio::sync::watch;
 
+pub use awaited::{
+    AskedReport, AwaitedId, AwaitedRow, Awaiting, ReceiptRow, ReportKind, ReportResult, Settled,
+};
 pub use brief::EntryBrief;
 pub use certificates::{Acceptance, CertificateRow};
 pub use change::Change;
@@ -572,29 +579,6 @@ impl Drop for Inner {
         {
             // A committer that panicked has stopped the process already.
             let _ = committer.join();
-        }
-    }
-}
-
-/// A file that is there while the store is open: found at start, it tells of an unclean stop.
-struct Marker {
-    path: PathBuf,
-    keep: AtomicBool,
-}
-
-impl Marker {
-    const NAME: &'static str = "open";
-
-    fn at(dir: &Path) -> PathBuf {
-        dir.join(Self::NAME)
-    }
-}
-
-impl Drop for Marker {
-    fn drop(&mut self) {
-        if !self.keep.load(Ordering::Relaxed) {
-            // If it stays, the next start does one check more.
-            let _ = std::fs::remove_file(&self.path);
         }
     }
 }

@@ -244,6 +244,7 @@ const fn number(table: Table) -> u8 {
         Table::Quarantine => 6,
         // 7 was a table of older stores.
         Table::Certificate => 8,
+        Table::Awaited => 9,
     }
 }
 

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::awaited::AwaitedRow;
 use super::bodies::{Bodies, Place, sync_dir};
 use super::brief::{Briefs, Kept};
 use super::committer::{Committer, Exporter, Index, Known, Stored, quarantine, seal_record};
@@ -364,6 +365,13 @@ fn load(
                 index.drafts.insert(row.id, known);
             }
             Err(text) => found.set_aside(Table::Draft, pair, text),
+        }
+        Ok(())
+    })?;
+    for_each(engine, Table::Awaited, |pair| {
+        let row = open_row::<AwaitedRow>(sealer, Table::Awaited, &pair.key, &pair.value);
+        if let Err(text) = row.and_then(|row| check_name(row.id().octets(), &pair.key)) {
+            found.set_aside(Table::Awaited, pair, text);
         }
         Ok(())
     })?;

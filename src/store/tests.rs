@@ -11,6 +11,7 @@ use crate::audit::{Act, Event, verify};
 use crate::clock::Timestamp;
 use crate::message::{MessageId, Precedence};
 
+mod awaited;
 mod large;
 
 /// The default engine; `RAVELIN_TEST_ENGINE=sled` has the same tests run on that one.

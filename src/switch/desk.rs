@@ -131,8 +131,10 @@ impl Switch {
             Ok(received) => self.judge_aside(&config, received).await,
             Err(refusal) => Judgement::at_once(self.now(), refusal.into()),
         };
+        // Held until what a report settles is committed.
+        let mut turn = None;
         let (change, needs) = match verdict {
-            Ok(Judged::Passed(released, sealed, brought)) => {
+            Ok(Judged::Passed(released, sealed, brought, heard)) => {
                 let mut change = Change::new();
                 let event = Event::new(self.now(), Act::Released, officer.to_string())
                     .message(draft.message)
@@ -148,6 +150,10 @@ impl Switch {
                     &draft.drafter,
                 );
                 self.harvest(&config, &mut change, draft.message, &brought);
+                let hearing = self.hear(&config, heard.as_deref()).await?;
+                turn = hearing.turn;
+                change.append(hearing.change);
+                self.await_reports(&config, &mut change, &released, &sealed)?;
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed);
                 }
@@ -184,6 +190,7 @@ impl Switch {
         };
         crash::here(Point::ApprovalJudged);
         self.commit(change).await?;
+        drop(turn);
         crash::here(Point::ApprovalKept);
         Ok(needs)
     }

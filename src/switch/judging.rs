@@ -19,6 +19,7 @@ use crate::crypto::revocation::noted::{self, Noted};
 use crate::decision::{Fault, Stop};
 use crate::message::received::Received;
 use crate::open::{self, Opener};
+use crate::report;
 use crate::review::{self, Review};
 use crate::seal;
 use crate::store::MinimizeRow;
@@ -118,7 +119,8 @@ fn judge(
         Review::Release(released) => {
             let sealed = seal::seal(config, at, &released)?;
             let brought = harvest::brought(config, at, released.cleared());
-            Ok(Judged::Passed(released, sealed, brought))
+            let heard = report::heard(released.cleared()).map(Box::new);
+            Ok(Judged::Passed(released, sealed, brought, heard))
         }
     }
 }

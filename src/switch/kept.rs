@@ -7,17 +7,19 @@ use super::{Judged, Switch, desk, events};
 use crate::config::Config;
 use crate::decision::Fault;
 use crate::message::DraftId;
-use crate::report;
+use crate::report::{self, Turn};
 use crate::store::Change;
 
 impl Switch {
-    /// What is to be kept of a judgement: entries or draft, notices, and the event.
-    pub(super) fn keep(
+    /// What is to be kept of a judgement: entries or draft, notices, and the event. `turn` is held
+    /// until that is committed: what a report settles nobody else changes meanwhile.
+    pub(super) async fn keep(
         &self,
         config: &Config,
         judged: &Judged,
         basis: &Basis,
         actor: &str,
+        turn: &mut Option<Turn>,
     ) -> Result<Change, Fault> {
         let mut change = Change::new();
         match judged {
@@ -30,7 +32,7 @@ impl Switch {
                     self.say(config, &mut change, report::waiting(&officer, id, draft))?;
                 }
             }
-            Judged::Passed(released, sealed, brought) => {
+            Judged::Passed(released, sealed, brought, heard) => {
                 events::accepted(
                     config,
                     &mut change,
@@ -42,6 +44,10 @@ impl Switch {
                 );
                 let id = released.cleared().opened().received().id();
                 self.harvest(config, &mut change, id, brought);
+                let hearing = self.hear(config, heard.as_deref()).await?;
+                *turn = hearing.turn;
+                change.append(hearing.change);
+                self.await_reports(config, &mut change, released, sealed)?;
                 for sealed in sealed {
                     self.enqueue(&mut change, sealed.clone());
                 }

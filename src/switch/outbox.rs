@@ -82,14 +82,25 @@ impl Switch {
     /// delivered again: twice is the lesser evil.
     pub(super) async fn settle(&self, claimed: Claimed, finished: Finished, onward: Onward) {
         let told = told(claimed.row(), &finished, onward);
-        let mut change = finished.change;
+        let config = self.config.snapshot();
+        let mut change = Change::new();
+        let handed = self.handed(&config, &mut change, claimed.row(), &finished, onward);
+        let turn = handed.await.unwrap_or_else(|fault| {
+            tracing::error!(fault = %fault.chain(), "what is awaited could not be read");
+            None
+        });
+        change.append(finished.change);
         if !told.is_empty() {
             self.report(&mut change, &claimed, told);
         }
-        let entry = claimed.row().id;
-        if let Err(fault) = self.queue.settle(claimed, change).await {
-            tracing::error!(%entry, %fault, "the outcome of a delivery could not be kept");
+        let (entry, awaited) = (claimed.row().id, change.awaited());
+        match self.queue.settle(claimed, change).await {
+            Ok(_) => self.reports.apply(awaited),
+            Err(fault) => {
+                tracing::error!(%entry, %fault, "the outcome of a delivery could not be kept");
+            }
         }
+        drop(turn);
     }
 
     /// Adds the report to the sender, where there is one.

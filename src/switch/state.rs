@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::config::InForce;
 use crate::message::Precedence;
 use crate::queue::Queue;
+use crate::report::Ledger;
 use crate::store::Store;
 
 /// One switch: its configuration, its store, and its queue.
@@ -18,6 +19,8 @@ pub struct Switch {
     pub(super) store: Store,
     pub(super) queue: Queue,
     pub(super) permits: Permits,
+    /// What is awaited of what was sent.
+    pub(super) reports: Ledger,
     pub(super) told: alarms::Told,
     /// One act on drafts at a time: two officers who sign at once are two acts.
     pub(super) desk: tokio::sync::Mutex<()>,
@@ -46,6 +49,7 @@ impl Switch {
         Self {
             config,
             clock,
+            reports: Ledger::new(store.clone()),
             store,
             queue,
             permits: Permits::new(capacity.permits, capacity.reserved_permits),
