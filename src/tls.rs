@@ -7,11 +7,15 @@
 //! Standards: RFC 8446, RFC 3207, RFC 9325.
 
 mod client;
+mod dane;
+mod host;
 mod server;
 mod token;
 
 use std::sync::Arc;
 
+pub use dane::{Associations, DaneProblem};
+pub use host::{Expected, Vouched};
 pub use server::Server;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};

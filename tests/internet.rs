@@ -10,8 +10,10 @@ use std::time::Duration;
 use hickory_resolver::proto::rr::RecordType;
 use ravelin::cli::demo::World;
 use ravelin::config::Config;
+use ravelin::crypto::algorithm::Digest;
+use ravelin::crypto::provider;
 use ravelin::message::address::Address;
-use support::dns::{Dns, Entry, How, Lie, a, aaaa, cname, mx};
+use support::dns::{Dns, Entry, How, Lie, a, aaaa, cname, mx, tlsa};
 use support::sink::{Keep, Sink};
 
 const GOOD: [u8; 4] = [127, 0, 0, 1];
@@ -20,20 +22,28 @@ const AWAY: [u8; 4] = [127, 0, 0, 9];
 
 /// What differs from one bench to the next.
 struct Scene {
-    records: Vec<Entry>,
+    records: Box<dyn Fn(&World) -> Vec<Entry>>,
     lies: &'static [Lie],
     /// Whether the zone is signed, and its key an anchor of the switch.
     is_signed: bool,
+    /// What stands in the place of the link's `peer`; without it, that stays.
+    authentication: Option<&'static str>,
     /// Who opens at the far end.
     who: fn(&World) -> Config,
 }
 
 impl Scene {
     fn of(records: Vec<Entry>) -> Self {
+        Self::with(move |_| records.clone())
+    }
+
+    /// With records that depend on who is there.
+    fn with(records: impl Fn(&World) -> Vec<Entry> + 'static) -> Self {
         Self {
-            records,
+            records: Box::new(records),
             lies: &[],
             is_signed: false,
+            authentication: None,
             who: |world| world.birch_config.clone(),
         }
     }
@@ -45,6 +55,14 @@ impl Scene {
     fn signed(self) -> Self {
         Self {
             is_signed: true,
+            ..self
+        }
+    }
+
+    /// These lines in place of the link's `peer = "…"`.
+    fn authenticated_by(self, lines: &'static str) -> Self {
+        Self {
+            authentication: Some(lines),
             ..self
         }
     }
@@ -65,22 +83,26 @@ struct Bench {
 impl Bench {
     async fn new(scene: Scene) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let mut world = support::world(dir.path(), &[], "").await;
+        let records = (scene.records)(&world);
         let dns = match scene.is_signed {
-            true => Dns::signed(scene.records, scene.lies).await,
-            false => Dns::unsigned(scene.records, scene.lies).await,
+            true => Dns::signed(records, scene.lies).await,
+            false => Dns::unsigned(records, scene.lies).await,
         };
-        let mut rest = format!("\n[internet]\nresolvers = [\"{}\"]\n", dns.address);
+        let mut section = format!("[internet]\nresolvers = [\"{}\"]\n", dns.address);
         if scene.is_signed {
             std::fs::write(dir.path().join("dnssec.key"), &dns.anchors).unwrap();
-            rest.push_str("dnssec-anchors = \"../dnssec.key\"\n");
+            section.push_str("dnssec-anchors = \"../dnssec.key\"\n");
         }
-        let mut world = support::world(dir.path(), &[], &rest).await;
         let relay = world.birch.ports.relay;
-        let (old, new) = (
-            format!("address = \"{relay}\""),
-            format!("address = \"mx:birch.example:{}\"", relay.port()),
-        );
-        rewrite(&mut world, dir.path(), &old, &new);
+        let old = format!("address = \"{relay}\"\n");
+        let new = format!("address = \"mx:birch.example:{}\"\n", relay.port());
+        let mut changes = vec![(old, new)];
+        if let Some(lines) = scene.authentication {
+            let peer = format!("peer = \"{}\"\n", world.birch.host());
+            changes.push((peer, lines.to_owned()));
+        }
+        rewrite(&mut world, dir.path(), &changes, &section);
         let who = (scene.who)(&world);
         let sink = Sink::open(&who, relay, Keep::Count).await.unwrap();
         world.wake_alder().await.unwrap();
@@ -131,12 +153,15 @@ impl Bench {
     }
 }
 
-/// Changes ALDER's configuration, and reads it again.
-fn rewrite(world: &mut World, dir: &Path, old: &str, new: &str) {
+/// Changes ALDER's configuration, adds a section to it, and reads it again.
+fn rewrite(world: &mut World, dir: &Path, changes: &[(String, String)], section: &str) {
     let file = dir.join("config/alder.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains(old), "{old} in {text}");
-    std::fs::write(&file, text.replacen(old, new, 1)).unwrap();
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    for (old, new) in changes {
+        assert!(text.contains(old), "{old} in {text}");
+        text = text.replacen(old, new, 1);
+    }
+    std::fs::write(&file, format!("{text}\n{section}")).unwrap();
     world.alder_config = ravelin::config::load(&file).unwrap();
 }
 
@@ -233,13 +258,12 @@ async fn without_an_answer_the_message_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_answer_is_validated_and_a_forged_one_is_none() {
     Bench::delivers(Scene::of(one_host()).signed()).await;
-    for how in [How::BadSignature, How::Strips, How::DeniesAbroad] {
-        let mx: &[Lie] = match how {
-            How::BadSignature => &[("birch.example", RecordType::MX, How::BadSignature)],
-            How::Strips => &[("birch.example", RecordType::MX, How::Strips)],
-            _ => &[("birch.example", RecordType::MX, How::DeniesAbroad)],
-        };
-        let scene = Scene::of(one_host()).signed().with_lies(mx);
+    for lies in [
+        &[("*", RecordType::MX, How::BadSignature)][..],
+        &[("*", RecordType::MX, How::Strips)],
+        &[("*", RecordType::MX, How::DeniesAbroad)],
+    ] {
+        let scene = Scene::of(one_host()).signed().with_lies(lies);
         Bench::does_not(scene, "deferred", "4.4.3").await;
     }
     // A denial that is signed is believed.
@@ -247,10 +271,140 @@ async fn a_signed_answer_is_validated_and_a_forged_one_is_none() {
     Bench::does_not(nobody, "failed", "5.1.2").await;
 }
 
+/// The MX of BIRCH is this host, and it has TLSA records.
+fn published(host: &str, tlsa: impl Fn(&World, &str) -> Vec<Entry> + 'static) -> Scene {
+    let host = host.to_owned();
+    Scene::with(move |world| {
+        let port = world.birch.ports.relay.port();
+        let mut records = tlsa(world, &format!("_{port}._tcp.{host}"));
+        records.push(mx("birch.example", 10, &host));
+        records.push(a(&host, GOOD));
+        records
+    })
+    .signed()
+}
+
+/// DANE-EE(3) SPKI(1) SHA2-256(1) of the certificate that this switch shows.
+fn key_of(config: &Config, owner: &str) -> Entry {
+    let key = config.keys.tls.certificate().spki_der().to_vec();
+    let digest = provider::default().digest(Digest::Sha256, &[&key]);
+    tlsa(owner, (3, 1, 1), digest)
+}
+
+fn of_birch(world: &World, owner: &str) -> Vec<Entry> {
+    vec![key_of(&world.birch_config, owner)]
+}
+
+fn of_alder(world: &World, owner: &str) -> Vec<Entry> {
+    vec![key_of(&world.alder_config, owner)]
+}
+
+const DANE: &str = "authentication = [\"dane\"]\n";
+const PEER_AND_DANE: &str = "peer = \"switch.birch.example\"\nauthentication = [\"dane\"]\n";
+const MAIL: &str = "mail.birch.example";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_record_vouches_for_the_key_that_it_names_and_no_other() {
+    for lines in [DANE, PEER_AND_DANE] {
+        Bench::delivers(published(MAIL, of_birch).authenticated_by(lines)).await;
+        let wrong = published(MAIL, of_alder).authenticated_by(lines);
+        Bench::does_not(wrong, "deferred", "no TLSA record speaks").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_never_opens_what_the_link_pins() {
+    // Whoever holds BIRCH's zone publishes another key, and opens with it.
+    let scene = published(MAIL, of_alder).opened_by(|world| world.alder_config.clone());
+    Bench::delivers(scene.authenticated_by(DANE)).await;
+    let scene = published(MAIL, of_alder).opened_by(|world| world.alder_config.clone());
+    Bench::does_not(scene.authenticated_by(PEER_AND_DANE), "deferred", MAIL).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_vouches_for_names_below_it() {
+    let authority = |world: &World, owner: &str| {
+        let whole = world.birch.authority.certificate().der().to_vec();
+        vec![tlsa(owner, (2, 0, 0), whole)]
+    };
+    let scene = published("switch.birch.example", authority);
+    Bench::delivers(scene.authenticated_by(DANE)).await;
+    let scene = published(MAIL, authority).authenticated_by(DANE);
+    Bench::does_not(scene, "deferred", "is for none of").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_signed_record_nobody_vouches_and_the_peer_alone_does() {
+    let none = |_: &World, _: &str| Vec::new();
+    let unusable = |world: &World, owner: &str| {
+        let whole = world.birch_config.keys.tls.certificate().der().to_vec();
+        vec![tlsa(owner, (1, 0, 0), whole)]
+    };
+    // Below elm.example nothing is signed.
+    let elm = "mail.elm.example";
+    for scene in [
+        published(MAIL, none),
+        published(MAIL, unusable),
+        published(elm, of_birch),
+    ] {
+        let scene = scene.authenticated_by(DANE);
+        Bench::does_not(scene, "deferred", "4.7.5").await;
+    }
+    for scene in [
+        published(MAIL, none),
+        published(MAIL, unusable),
+        published(elm, of_alder),
+    ] {
+        Bench::delivers(scene.authenticated_by(PEER_AND_DANE)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hides_the_record_gets_no_message() {
+    for lies in [
+        &[("*", RecordType::TLSA, How::BadSignature)][..],
+        &[("*", RecordType::TLSA, How::Strips)],
+        &[("*", RecordType::TLSA, How::DeniesAbroad)],
+        &[("*", RecordType::TLSA, How::Fails)],
+        &[("*", RecordType::AAAA, How::Fails)],
+    ] {
+        let scene = published(MAIL, of_birch).authenticated_by(PEER_AND_DANE);
+        Bench::does_not(scene.with_lies(lies), "deferred", "4.4.3").await;
+    }
+    // What is not signed and stands beside the answer does not make that unsigned.
+    for lies in [
+        &[("*", RecordType::TLSA, How::SaysMore)][..],
+        &[("*", RecordType::A, How::SaysMore)],
+        &[("*", RecordType::MX, How::SaysMore)],
+    ] {
+        let scene = published(MAIL, of_alder).authenticated_by(PEER_AND_DANE);
+        let words = "no TLSA record speaks";
+        Bench::does_not(scene.with_lies(lies), "deferred", words).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_shows_another_key_is_passed_over() {
+    let scene = Scene::with(|world| {
+        let port = world.birch.ports.relay.port();
+        let owner = |host: &str| format!("_{port}._tcp.{host}");
+        vec![
+            mx("birch.example", 10, "evil.birch.example"),
+            mx("birch.example", 20, MAIL),
+            a("evil.birch.example", GOOD),
+            cname(MAIL, "host.birch.example"),
+            a("host.birch.example", GOOD),
+            key_of(&world.alder_config, &owner("evil.birch.example")),
+            key_of(&world.birch_config, &owner("host.birch.example")),
+        ]
+    });
+    Bench::delivers(scene.signed().authenticated_by(DANE)).await;
+}
+
 #[tokio::test]
 async fn a_next_hop_from_dns_needs_tls_and_resolvers() {
     let resolvers = "\n[internet]\nresolvers = [\"127.0.0.1:53\"]\n";
-    let no_anchors = format!("{resolvers}dnssec-anchors = \"alder.toml\"\n");
+    let bad_anchors = format!("{resolvers}dnssec-anchors = \"alder.toml\"\n");
     for (rest, address, wrong) in [
         (
             "",
@@ -264,9 +418,19 @@ async fn a_next_hop_from_dns_needs_tls_and_resolvers() {
         ),
         (resolvers, "address = \"mx:birch..example\"", "not a domain"),
         (
-            &no_anchors,
+            &bad_anchors,
             "address = \"mx:birch.example\"",
             "internet.dnssec-anchors",
+        ),
+        (
+            resolvers,
+            "address = \"mx:birch.example\"\nauthentication = [\"dane\"]",
+            "DANE is nothing without DNSSEC anchors",
+        ),
+        (
+            resolvers,
+            "address = \"127.0.0.1:25\"\nauthentication = [\"dane\"]",
+            "who is not found by DNS",
         ),
     ] {
         let dir = tempfile::tempdir().unwrap();

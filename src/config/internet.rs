@@ -20,6 +20,14 @@ const SMTP: u16 = 25;
 const LABEL: usize = 63;
 const NAME: usize = 253;
 
+/// What may vouch for a host that DNS names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authentication {
+    /// Its TLSA records, where all that leads to them is signed.
+    Dane,
+}
+
 /// `[internet]`: how next hops are found that no address is written for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -102,8 +110,18 @@ impl Place<'_> {
         link: &written::Link,
         internet: &InternetSection,
     ) -> Result<(), ConfigError> {
-        let addresses = std::iter::once(&link.address).chain(&link.alternatives);
-        for address in addresses.filter(|address| address.starts_with("mx:")) {
+        let addresses = || std::iter::once(&link.address).chain(&link.alternatives);
+        let by_dns = |address: &&String| address.starts_with("mx:");
+        if !link.authentication.is_empty() && !addresses().all(|address| by_dns(&address)) {
+            return Err(self.error(
+                link.name.span(),
+                &format!("link.{}.authentication", link.name.get_ref()),
+                "who is not found by DNS is not vouched for there",
+                "leave it out, or write each address of the link as mx:DOMAIN",
+            ));
+        }
+        let dane = link.authentication.contains(&Authentication::Dane);
+        for address in addresses().filter(by_dns) {
             let wrong = |text: &str, remedy: &str| {
                 let key = format!("link.{}.address", link.name.get_ref());
                 self.error(link.name.span(), &key, format!("{address}: {text}"), remedy)
@@ -119,6 +137,10 @@ impl Place<'_> {
             if link.tls != TlsNeed::Required {
                 let remedy = "leave tls out, and set peer to the name in the far certificate";
                 return Err(wrong("who is found by DNS must do STARTTLS", remedy));
+            }
+            if dane && internet.dnssec_anchors.is_none() {
+                let remedy = "set internet.dnssec-anchors to a file of DNSKEY records";
+                return Err(wrong("DANE is nothing without DNSSEC anchors", remedy));
             }
             if internet.resolvers.is_empty() {
                 let remedy = "set internet.resolvers to address and port of a resolver of your own";

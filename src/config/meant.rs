@@ -12,8 +12,8 @@ use super::party::{MailDomains, Sources, Subject};
 use super::reports::ReportRules;
 use super::revocation::RevocationData;
 use super::{
-    DomainCertificate, Dscp, HarvestRule, Internet, KeyTransport, LinkProtocol, Operation,
-    Recipients, SignedBy, SioLabelRule, TlsNeed,
+    Authentication, DomainCertificate, Dscp, HarvestRule, Internet, KeyTransport, LinkProtocol,
+    Operation, Recipients, SignedBy, SioLabelRule, TlsNeed,
 };
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::{ContentCipher, RsaPadding};
@@ -274,6 +274,8 @@ pub struct Link {
     pub tls: TlsNeed,
     /// The DNS name in the far side's certificate.
     pub peer: Option<String>,
+    /// What else may vouch for its hosts.
+    pub authentication: Vec<Authentication>,
     /// Who vouches for the far side's people and machines.
     pub trust: Arc<TrustStore>,
     /// What may pass, either way, under the domain's own policy.

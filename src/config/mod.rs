@@ -38,7 +38,7 @@ pub use directory::HarvestRule;
 pub use dscp::Dscp;
 pub use holdings::{Holding, WARNINGS, warning};
 pub use in_force::InForce;
-pub use internet::{Internet, MailExchange};
+pub use internet::{Authentication, Internet, MailExchange};
 pub use listeners::{ListenRole, ListenTls, Listener, Timers};
 pub use meant::{
     Arrival, Config, Keys, Link, ListProvenance, Provenance, ReleaseOwed, ReleaseRule, Scope,

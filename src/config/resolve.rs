@@ -380,7 +380,8 @@ impl Place<'_> {
         if let Some(what) = &link.fetch {
             trust = Arc::new(fetching(TrustStore::clone(&trust), online, what));
         }
-        if link.tls != TlsNeed::Never && link.peer.is_none() {
+        let is_named = link.peer.is_some() || !link.authentication.is_empty();
+        if link.tls != TlsNeed::Never && !is_named {
             return Err(self.error(
                 link.name.span(),
                 &key("peer"),
@@ -419,6 +420,7 @@ impl Place<'_> {
             protocol: link.protocol,
             tls: link.tls,
             peer: link.peer.as_ref().map(|peer| peer.get_ref().clone()),
+            authentication: link.authentication.clone(),
             trust,
             clearance,
             sources: self.sources(

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::directory::Directory;
-use super::internet::InternetSection;
+use super::internet::{Authentication, InternetSection};
 use super::listeners::Listen;
 use super::operation::{AuditSection, HeadRoomSection, MetricsSection};
 use super::party::{ClearanceSource, Combination};
@@ -336,6 +336,9 @@ pub(super) struct Link {
     pub tls: TlsNeed,
     /// The DNS name in the far side's certificate, as server and as client.
     pub peer: Option<Spanned<String>>,
+    /// What the far side publishes of its hosts, and must hold beside `peer`, or in place of it.
+    #[serde(default)]
+    pub authentication: Vec<Authentication>,
     /// The anchors that vouch for the far side; without them, those of `[trust]`.
     #[serde(default)]
     pub anchors: Vec<Spanned<PathBuf>>,

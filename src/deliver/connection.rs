@@ -16,7 +16,7 @@ use crate::config::{Dscp, LinkProtocol, TlsNeed};
 use crate::crypto::keys::Identity;
 use crate::message::address::Address;
 use crate::smtp::dialogue::{self, Cause, Dialogue, Move, Onward, Outcome, Protocol, Transaction};
-use crate::tls;
+use crate::tls::{self, Expected};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -77,9 +77,10 @@ enum End {
 }
 
 impl Connection {
-    /// Connects, and carries out the first transaction.
+    /// Connects, and carries out the first transaction. `who` must open where DNS led here; without
+    /// it, whom the link names.
     pub async fn open(
-        link: &NextHop<'_>,
+        (link, who): (&NextHop<'_>, Option<&Expected>),
         identity: &Identity,
         name: &str,
         at: Timestamp,
@@ -99,7 +100,7 @@ impl Connection {
             Dialogue::new(protocol, name, need, transaction).with_line_limit(link.longest_line);
         let by = link.address;
         if link.tls == TlsNeed::Implicit {
-            let mut stream = handshake(link, identity, at, stream).await?;
+            let mut stream = handshake((link, who), identity, at, stream).await?;
             dialogue.secured();
             return match converse(&mut stream, &mut dialogue).await? {
                 End::Done(outcomes) => {
@@ -115,7 +116,7 @@ impl Connection {
             }
             End::StartTls => {}
         }
-        let mut stream = handshake(link, identity, at, stream).await?;
+        let mut stream = handshake((link, who), identity, at, stream).await?;
         dialogue.secured();
         match converse(&mut stream, &mut dialogue).await? {
             End::Done(outcomes) => {
@@ -196,20 +197,29 @@ fn conversed(
     }
 }
 
-/// TLS with the link's own anchors; then path and revocation by our own trust store.
+/// TLS with the link's own anchors, or with what else vouches for the host; then path and revocation
+/// by our own trust store.
 async fn handshake(
-    link: &NextHop<'_>,
+    (link, who): (&NextHop<'_>, Option<&Expected>),
     identity: &Identity,
     at: Timestamp,
     stream: TcpStream,
 ) -> io::Result<TlsStream<TcpStream>> {
-    let config = tls::client(identity, link.trust).map_err(io::Error::other)?;
-    let peer = link.peer.unwrap_or_default();
-    let name = tls::server_name(peer).map_err(io::Error::other)?;
+    let (config, name) = match who {
+        Some(who) => who.client(identity, link.trust),
+        None => tls::client(identity, link.trust).and_then(|config| {
+            let name = tls::server_name(link.peer.unwrap_or_default())?;
+            Ok((config, name))
+        }),
+    }
+    .map_err(io::Error::other)?;
     let stream = timeout(HANDSHAKE, TlsConnector::from(config).connect(name, stream)).await??;
     let chain = stream.get_ref().1.peer_certificates();
     let chain = chain.unwrap_or_default().to_vec();
-    let confirmed = tls::confirm_server_aside(link.trust, &chain, at).await;
+    let confirmed = match who {
+        Some(who) => who.confirm(link.trust, &chain, at).await,
+        None => tls::confirm_server_aside(link.trust, &chain, at).await,
+    };
     confirmed.map_err(io::Error::other)?;
     Ok(stream)
 }

@@ -106,7 +106,7 @@ pub async fn submit(
     transaction: Transaction,
 ) -> std::io::Result<Vec<(Address, dialogue::Outcome)>> {
     let marked = (transaction, Dscp::default());
-    let conversed = Connection::open(&next_hop, identity, name, at, marked).await?;
+    let conversed = Connection::open((&next_hop, None), identity, name, at, marked).await?;
     let outcomes = conversed.outcomes;
     if let Some(open) = conversed.open {
         open.quit().await;
@@ -342,7 +342,7 @@ async fn converse(
     }
     let mut unreached = Unreached::default();
     for address in std::iter::once(&link.address).chain(&link.alternatives) {
-        let hops = match finder.hops(config, address).await {
+        let hops = match finder.hops(config, link, address).await {
             Ok(hops) => hops,
             Err(NoHop::Never(reply)) => {
                 unreached.never = Some(reply);
@@ -361,7 +361,8 @@ async fn converse(
             let (identity, name) = (&config.keys.tls, &config.name);
             let marked = (transaction.clone(), dscp);
             let now = finder.clock().now();
-            match Connection::open(&next_hop, identity, name, now, marked).await {
+            let who = hop.expected.as_deref();
+            match Connection::open((&next_hop, who), identity, name, now, marked).await {
                 Ok(conversed) => {
                     return Ok(Said::of(conversed.with(&hop.name), pool, config, link));
                 }

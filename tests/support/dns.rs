@@ -12,7 +12,7 @@ use hickory_resolver::proto::dnssec::rdata::sig::SigInput;
 use hickory_resolver::proto::dnssec::rdata::{DNSKEY, DNSSECRData, NSEC, RRSIG};
 use hickory_resolver::proto::dnssec::{Algorithm, DnssecSigner, PublicKey, SigningKey, TBS};
 use hickory_resolver::proto::op::{Edns, Message, OpCode, Query, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, NS, SOA, TXT};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, NS, SOA, TLSA, TXT};
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordType, SerialNumber};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -48,7 +48,13 @@ pub fn txt(name: &str, text: &str) -> Entry {
     (name.into(), RData::TXT(TXT::new(vec![text.to_owned()])))
 }
 
-/// A name, the type that is asked for, and how the server lies then.
+/// A TLSA record: usage, selector and matching type, and what is compared.
+pub fn tlsa(name: &str, (usage, selector, matching): (u8, u8, u8), octets: Vec<u8>) -> Entry {
+    let tlsa = TLSA::new(usage.into(), selector.into(), matching.into(), octets);
+    (name.into(), RData::TLSA(tlsa))
+}
+
+/// A name (`*` for all), the type that is asked for, and how the server lies then.
 pub type Lie = (&'static str, RecordType, How);
 
 /// How the server lies.
@@ -145,7 +151,7 @@ async fn serve(mut stream: TcpStream, zone: &Zone) -> Option<()> {
 
 struct Zone {
     records: Vec<Record>,
-    lies: Vec<(Name, RecordType, How)>,
+    lies: Vec<(Option<Name>, RecordType, How)>,
     signer: Option<DnssecSigner>,
     anchors: String,
 }
@@ -184,7 +190,7 @@ impl Zone {
             records: all,
             lies: lies
                 .iter()
-                .map(|(name, kind, how)| (absolute(name), *kind, *how))
+                .map(|(name, kind, how)| ((*name != "*").then(|| absolute(name)), *kind, *how))
                 .collect(),
             signer: is_signed.then_some(signer),
             anchors: format!("{APEX} IN DNSKEY 257 3 13 {shown}\n"),
@@ -217,9 +223,9 @@ impl Zone {
     }
 
     fn lie(&self, query: &Query) -> Option<How> {
-        let asked = (query.name(), query.query_type());
+        let is_meant = |name: &Option<Name>| name.as_ref().is_none_or(|name| name == query.name());
         let mut lies = self.lies.iter();
-        lies.find(|(name, kind, _)| (name, *kind) == asked)
+        lies.find(|(name, kind, _)| *kind == query.query_type() && is_meant(name))
             .map(|(_, _, how)| *how)
     }
 

@@ -38,10 +38,6 @@ pub(super) enum Security {
 
 /// Records that a question led to.
 #[derive(Debug)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "MX alone asks only for the records")
-)]
 pub(super) struct Answer {
     pub records: Vec<RData>,
     /// The name that they belong to: the one asked for, or where its aliases lead.

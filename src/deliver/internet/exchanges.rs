@@ -6,7 +6,7 @@
 use hickory_resolver::proto::rr::RData;
 
 use super::super::hops::NoHop;
-use super::dns::{Answer, Nothing};
+use super::dns::{Answer, Nothing, Security};
 use super::not_now;
 use crate::smtp::Reply;
 
@@ -20,19 +20,30 @@ pub(super) struct Exchange {
 
 /// The hosts that take the mail of a domain.
 #[derive(Debug)]
-pub(super) struct Exchanges(Vec<Exchange>);
+pub(super) struct Exchanges {
+    hosts: Vec<Exchange>,
+    /// The name that the records belong to, where aliases lead from the domain.
+    expanded: String,
+    /// How far the list can be believed.
+    pub security: Security,
+}
 
 impl Exchanges {
     /// What the answer to the question for MX means.
     pub fn of(domain: &str, answer: Result<Answer, Nothing>) -> Result<Self, NoHop> {
-        let records = match answer {
-            Ok(answer) => answer.records,
-            // RFC 5321 §5.1: the implicit MX, only where there is no MX record at all
+        let answer = match answer {
+            Ok(answer) => answer,
+            // RFC 5321 §5.1: the implicit MX, only where there is no MX record at all. How far that
+            // can be believed, the addresses of the domain say: they stand in the same zone.
             Err(Nothing::NoRecords) => {
-                return Ok(Self(vec![Exchange {
-                    preference: 0,
-                    host: domain.to_owned(),
-                }]));
+                return Ok(Self {
+                    hosts: vec![Exchange {
+                        preference: 0,
+                        host: domain.to_owned(),
+                    }],
+                    expanded: domain.to_owned(),
+                    security: Security::Secure,
+                });
             }
             // RFC 3463 §3.2: X.1.2, bad destination system address
             Err(Nothing::NoName) => {
@@ -41,7 +52,8 @@ impl Exchanges {
             }
             Err(Nothing::Failed(text)) => return Err(not_now(domain, &text)),
         };
-        let found: Vec<Exchange> = records
+        let found: Vec<Exchange> = answer
+            .records
             .iter()
             .filter_map(|record| match record {
                 RData::MX(mx) => Some(Exchange {
@@ -58,12 +70,24 @@ impl Exchanges {
             return Err(NoHop::Never(Reply::new(556, (5, 1, 10), text)));
         }
         let named = found.into_iter().filter(|one| !one.host.is_empty());
-        Ok(Self(named.collect()))
+        Ok(Self {
+            hosts: named.collect(),
+            expanded: answer.name,
+            security: answer.security,
+        })
+    }
+
+    // RFC 7672 §3.2.2: beside the host itself
+    /// The names of the domain that a certificate of its hosts may have.
+    pub fn names(&self, domain: &str) -> Vec<String> {
+        let mut names = vec![domain.to_owned(), self.expanded.clone()];
+        names.dedup();
+        names
     }
 
     /// By preference, and among equals by these lots.
     pub fn ordered<L: Ord>(mut self, mut lot: impl FnMut() -> L) -> Self {
-        self.0.sort_by_cached_key(|one| (one.preference, lot()));
+        self.hosts.sort_by_cached_key(|one| (one.preference, lot()));
         self
     }
 
@@ -71,9 +95,10 @@ impl Exchanges {
     /// Those that are nearer than the host of this name.
     pub fn before(self, own_name: &str) -> Result<Vec<Exchange>, NoHop> {
         let is_own = |one: &&Exchange| one.host.eq_ignore_ascii_case(own_name);
-        let own = self.0.iter().filter(is_own).map(|one| one.preference).min();
+        let own = self.hosts.iter().filter(is_own);
+        let own = own.map(|one| one.preference).min();
         let nearer = |one: &Exchange| own.is_none_or(|own| one.preference < own);
-        let nearer: Vec<Exchange> = self.0.into_iter().filter(nearer).collect();
+        let nearer: Vec<Exchange> = self.hosts.into_iter().filter(nearer).collect();
         if nearer.is_empty() {
             return Err(leads_back());
         }
@@ -92,7 +117,6 @@ mod tests {
     use hickory_resolver::proto::rr::Name;
     use hickory_resolver::proto::rr::rdata::MX;
 
-    use super::super::dns::Security;
     use super::*;
 
     fn answer(records: &[(u16, &str)]) -> Result<Answer, Nothing> {
@@ -153,8 +177,8 @@ mod tests {
     #[test]
     fn only_a_domain_without_mx_records_is_its_own_host() {
         let found = Exchanges::of("far.example", Err(Nothing::NoRecords)).unwrap();
-        assert_eq!(found.0.len(), 1);
-        assert_eq!(found.0.first().unwrap().host, "far.example");
+        assert_eq!(found.hosts.len(), 1);
+        assert_eq!(found.hosts.first().unwrap().host, "far.example");
         let none = Exchanges::of("far.example", Err(Nothing::NoName));
         assert!(matches!(none, Err(NoHop::Never(reply)) if reply.code == 550));
         let failed = Exchanges::of("far.example", Err(Nothing::Failed("SERVFAIL".into())));

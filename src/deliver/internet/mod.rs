@@ -1,30 +1,34 @@
 //! Next hops that DNS names, behind the feature `internet`.
 //!
-//! Duty: from the domain of a link to the addresses of the hosts that take its mail.
+//! Duty: from the domain of a link to the addresses of the hosts that take its mail, and to who must
+//! open there.
 //! Promises: the lowest preference first, by chance among equals; a domain without MX records is its
-//! own host; no more than 10 hosts and 4 addresses of each family are looked at.
+//! own host; no more than 10 hosts are looked at.
 //! Refuses: the null MX (5.1.10), a domain that is not there (5.1.2), hosts that nobody has an address
 //! for (5.4.4), a way that leads back here (5.4.6). Who does not answer, or not in a way that can be
-//! believed, is asked again later (4.4.3).
-//! Standards: RFC 5321 §5.1; RFC 7505 §3; RFC 3463 §3.2, §3.5.
+//! believed, is asked again later (4.4.3), and so is a host for which nobody vouches (4.7.5).
+//! Standards: RFC 5321 §5.1; RFC 7505 §3; RFC 7672 §2.2; RFC 3463 §3.2, §3.5, §3.8.
 
+mod addresses;
+mod dane;
 mod dns;
 mod exchanges;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::RecordType;
 
 use super::hops::{Hop, NoHop};
-use crate::clock::Clock;
-use crate::config::{Config, MailExchange};
+use crate::config::{Authentication, Config, Link, MailExchange};
 use crate::smtp::Reply;
-use dns::{Dns, Nothing};
+use crate::tls::{Expected, Vouched};
+use addresses::Addresses;
+use dane::Published;
+use dns::{Dns, Nothing, Security};
 use exchanges::{Exchange, Exchanges};
 
+/// Hosts of a domain that are looked at.
 const HOSTS: usize = 10;
-const ADDRESSES: usize = 4;
 
 /// What is kept between two attempts: the resolver of the configuration in force.
 #[derive(Default)]
@@ -35,46 +39,73 @@ pub(super) struct Internet {
 /// A host with its addresses.
 struct Host {
     exchange: Exchange,
-    addresses: Vec<SocketAddr>,
+    addresses: Addresses,
 }
 
 impl Internet {
-    /// The places that take the mail of a domain, in the order in which to try them.
-    pub async fn hops(
+    /// The places that take the mail of a domain, in the order in which to try them. `lot` decides
+    /// among equals.
+    pub async fn hops<L: Ord>(
         &self,
         config: &Arc<Config>,
-        clock: &Clock,
-        exchange: &MailExchange,
+        link: &Link,
+        asked: &MailExchange,
+        lot: impl FnMut() -> L,
     ) -> Result<Vec<Hop>, NoHop> {
         let dns = self.dns(config)?;
-        let domain = &exchange.domain;
+        let domain = &asked.domain;
         let exchanges = Exchanges::of(domain, dns.ask(domain, RecordType::MX).await)?;
-        // RFC 5321 §5.1: by chance among hosts of one preference
-        let exchanges = exchanges.ordered(|| clock.fresh_id());
+        let exchanges = exchanges.ordered(lot);
+        let (security, names) = (exchanges.security, exchanges.names(domain));
+        let mut waiting = Vec::new();
         let mut hosts = Vec::new();
-        let mut waiting = None;
-        for exchange_host in exchanges.before(&config.name)?.into_iter().take(HOSTS) {
-            match addresses(&dns, &exchange_host.host, exchange.port).await {
+        for exchange in exchanges.before(&config.name)?.into_iter().take(HOSTS) {
+            match Addresses::of(&dns, &exchange.host, asked.port).await {
                 Ok(addresses) => hosts.push(Host {
-                    exchange: exchange_host,
+                    exchange,
                     addresses,
                 }),
-                Err(Nothing::Failed(text)) => waiting = Some(text),
+                Err(Nothing::Failed(text)) => waiting.push(text),
                 Err(Nothing::NoName | Nothing::NoRecords) => {}
             }
         }
+        if hosts.is_empty() && waiting.is_empty() {
+            // RFC 3463 §3.5: X.4.4, unable to route
+            let text = "no host of the domain has an address";
+            return Err(NoHop::Never(Reply::new(550, (5, 4, 4), text)));
+        }
         let was_found = !hosts.is_empty();
         drop_own(&mut hosts, config);
-        match (hosts.is_empty(), waiting) {
-            (true, Some(text)) => Err(not_now(domain, &text)),
-            (true, None) if was_found => Err(exchanges::leads_back()),
-            // RFC 3463 §3.5: X.4.4, unable to route
-            (true, None) => Err(NoHop::Never(Reply::new(
-                550,
-                (5, 4, 4),
-                "no host of the domain has an address",
-            ))),
-            (false, _) => Ok(hosts.into_iter().flat_map(Host::into_hops).collect()),
+        if was_found && hosts.is_empty() && waiting.is_empty() {
+            return Err(exchanges::leads_back());
+        }
+        let mut hops = Vec::new();
+        let mut strangers = Vec::new();
+        for host in hosts {
+            let published = match wants(link, Authentication::Dane) && security == Security::Secure
+            {
+                true => {
+                    dane::published(&dns, &host.exchange.host, &host.addresses, asked.port).await
+                }
+                false => Ok(Published::Nothing),
+            };
+            match published {
+                Err(text) => waiting.push(text),
+                Ok(published) => match expected(link, published, &names) {
+                    Ok(expected) => hops.extend(host.into_hops(expected.map(Arc::new))),
+                    Err(Stranger) => strangers.push(host.exchange.host),
+                },
+            }
+        }
+        match (hops.is_empty(), waiting.is_empty()) {
+            (false, _) => Ok(hops),
+            (true, false) => Err(not_now(domain, &waiting.join("; "))),
+            // RFC 3463 §3.8: X.7.5, cryptographic failure
+            (true, true) => {
+                let hosts = strangers.join(", ");
+                let text = format!("nobody vouches for {hosts}: no signed TLSA records");
+                Err(NoHop::NotNow("4.7.5", text))
+            }
         }
     }
 
@@ -94,46 +125,42 @@ impl Internet {
     }
 }
 
-impl Host {
-    fn into_hops(self) -> impl Iterator<Item = Hop> {
-        let host = self.exchange.host;
-        self.addresses.into_iter().map(move |address| Hop {
-            name: format!("{host}:{}", address.port()),
-            address: address.to_string(),
-        })
-    }
+/// A host for which nobody vouches.
+struct Stranger;
+
+fn wants(link: &Link, authentication: Authentication) -> bool {
+    link.authentication.contains(&authentication)
 }
 
-/// The addresses of a host, IPv6 first. One family is enough; nothing is said for sure while one of
-/// them failed.
-async fn addresses(dns: &Dns, host: &str, port: u16) -> Result<Vec<SocketAddr>, Nothing> {
-    let (wide, old) = tokio::join!(
-        dns.ask(host, RecordType::AAAA),
-        dns.ask(host, RecordType::A)
-    );
-    let mut found = Vec::new();
-    let mut nothing = Nothing::NoRecords;
-    for answer in [wide, old] {
-        match answer {
-            Ok(answer) => {
-                let each = answer.records.iter().filter_map(address);
-                found.extend(each.take(ADDRESSES).map(|ip| SocketAddr::new(ip, port)));
-            }
-            Err(Nothing::Failed(text)) => nothing = Nothing::Failed(text),
-            Err(_) => {}
+/// Who must open at a host: whom the link names, and whom the far side has published. `names` are the
+/// domain's own, which a certificate below a published authority may have, too.
+fn expected(
+    link: &Link,
+    published: Published,
+    names: &[String],
+) -> Result<Option<Expected>, Stranger> {
+    match published {
+        Published::Records(base, records) => {
+            let names = std::iter::once(&base).chain(names).cloned().collect();
+            Ok(Some(Expected {
+                name: base,
+                pinned: link.peer.clone(),
+                vouched: Vouched::Records(records, names),
+            }))
         }
-    }
-    match found.is_empty() {
-        true => Err(nothing),
-        false => Ok(found),
+        Published::Nothing if link.peer.is_some() => Ok(None),
+        Published::Nothing => Err(Stranger),
     }
 }
 
-fn address(record: &RData) -> Option<IpAddr> {
-    match record {
-        RData::A(address) => Some(IpAddr::V4(address.0)),
-        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-        _ => None,
+impl Host {
+    fn into_hops(self, expected: Option<Arc<Expected>>) -> impl Iterator<Item = Hop> {
+        let host = self.exchange.host;
+        self.addresses.places.into_iter().map(move |place| Hop {
+            name: format!("{host}:{}", place.port()),
+            address: place.to_string(),
+            expected: expected.clone(),
+        })
     }
 }
 
@@ -142,7 +169,7 @@ fn address(record: &RData) -> Option<IpAddr> {
 fn drop_own(hosts: &mut Vec<Host>, config: &Config) {
     let is_own = |host: &&Host| {
         let mut listeners = config.listeners.iter();
-        listeners.any(|listener| host.addresses.contains(&listener.address))
+        listeners.any(|listener| host.addresses.places.contains(&listener.address))
     };
     let own = hosts.iter().filter(is_own);
     let own = own.map(|host| host.exchange.preference).min();
@@ -151,8 +178,6 @@ fn drop_own(hosts: &mut Vec<Host>, config: &Config) {
 
 // RFC 3463 §3.5: X.4.3, directory server failure
 fn not_now(domain: &str, text: &str) -> NoHop {
-    NoHop::NotNow(
-        "4.4.3",
-        format!("DNS does not say where {domain} is: {text}"),
-    )
+    let text = format!("DNS does not say where {domain} is: {text}");
+    NoHop::NotNow("4.4.3", text)
 }
