@@ -247,6 +247,97 @@ async fn a_subject_is_exempt_where_its_code_was_signed_and_nowhere_else() {
     assert!(imposed.unwrap().contains("\"exempt-sics\":\"MED\""));
 }
 
+fn ravelin(arguments: &[&str]) -> (i32, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ravelin"))
+        .args(arguments)
+        .env_remove("RAVELIN_LOG")
+        .output()
+        .unwrap();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_imposes_lists_and_lifts_by_command_and_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = world(dir.path()).await;
+    let [clerk, reader] = ["clerk", "reader"].map(|who| support::settings(&world, who));
+    let impose = |desk: &str, below: &str, sic: &str| {
+        ravelin(&[
+            "minimize",
+            "impose",
+            "--below",
+            below,
+            "--domain",
+            "alder.example",
+            "--becomes",
+            "refuse",
+            "--for",
+            "6h",
+            "--exempt-sic",
+            sic,
+            "--considered",
+            "--reason",
+            "line is cut",
+            "--desk",
+            desk,
+            "--format",
+            "json",
+        ])
+    };
+    for (desk, below, sic, why) in [
+        (&reader, "flash", "MED", "role.missing"),
+        (&clerk, "flash", "M", "no subject indicator code"),
+        (&clerk, "override", "MED", "below FLASH at most"),
+    ] {
+        let (code, _, err) = impose(desk, below, sic);
+        assert!(code == 1 && err.contains(why), "{code} {err}");
+    }
+    assert_eq!(impose(&clerk, "urgent", "MED").0, 2);
+    let (code, out, err) = impose(&clerk, "flash", "MED");
+    assert_eq!(code, 0, "{err}");
+    let order: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (&order["number"], &order["act"]),
+        (&1.into(), &"refuse".into())
+    );
+    assert_eq!(order["exempt-sics"], serde_json::json!(["MED"]));
+    let time = |name: &str| order[name].as_str().unwrap().parse::<Timestamp>().unwrap();
+    let span = time("until").duration_since(time("from")).as_secs();
+    assert!((6 * 3600 - 60..=6 * 3600).contains(&span), "{span}");
+    let (code, out, err) = ravelin(&["minimize", "list", "--desk", &clerk]);
+    assert_eq!(code, 0, "{err}");
+    for part in [
+        "FLASH",
+        "refuse",
+        "alder.example",
+        "MED considered",
+        "line is cut",
+    ] {
+        assert!(out.contains(part), "no {part} in {out}");
+    }
+    assert_eq!(about(&world, "ABC", Fields::Signed).await.0, 550);
+    assert_eq!(about(&world, "MED", Fields::Signed).await.0, 250);
+    let lift = [
+        "minimize",
+        "lift",
+        "1",
+        "--reason",
+        "it is back",
+        "--desk",
+        &clerk,
+    ];
+    let (code, _, err) = ravelin(&lift);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = ravelin(&lift);
+    assert!(code == 1 && err.contains("no order 1"), "{code} {err}");
+    assert_eq!(about(&world, "ABC", Fields::Signed).await.0, 250);
+    world.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_survives_a_restart_says_what_it_holds_and_ends_by_itself() {
     let dir = tempfile::tempdir().unwrap();

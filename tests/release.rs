@@ -226,6 +226,76 @@ async fn a_returned_draft_goes_back_with_its_reason_and_not_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_is_late_alarms_the_postmaster_and_reminds_its_officers_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(ravelin::clock::Timestamp::now());
+    let rules = World::found(dir.path(), clock.clone(), RELEASE_RULE).await;
+    let mut world = rules.unwrap();
+    world.wake_alder().await.unwrap();
+    let id = draft(&world).await;
+    let minutes = |minutes: u64| std::time::Duration::from_secs(60 * minutes);
+    let late = || {
+        let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+        let lines = chain
+            .lines()
+            .filter(|line| line.contains("\"act\":\"overdue\""));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // IMMEDIATE has half an hour. The switch itself looks at intervals, too: once in any case.
+    clock.advance(minutes(29));
+    let switch = std::sync::Arc::clone(&world.running().unwrap().switch);
+    assert_eq!(switch.alarm_of_drafts().await.unwrap(), 0);
+    assert!(late().is_empty());
+    clock.advance(minutes(2));
+    for _ in 0..2 {
+        switch.alarm_of_drafts().await.unwrap();
+        assert_eq!(late().len(), 1);
+    }
+    assert!(late()[0].contains(&format!("\"draft\":\"{id}\"")));
+    drop(switch);
+    let alarm = |octets: &[u8]| String::from_utf8_lossy(octets).contains("Subject: OVERDUE");
+    let (_, alarm) = world.alder_mail.wait_for(alarm).await.unwrap();
+    let alarm = String::from_utf8(alarm).unwrap();
+    for part in [
+        "Subject: OVERDUE: IMMEDIATE draft waits for release",
+        "To: postmaster@alder.example",
+        "signed by   0 of 1 x releasing-officer",
+        &id.to_string(),
+    ] {
+        assert!(alarm.contains(part), "no {part} in {alarm}");
+    }
+    for secret in ["northern", "SECRET", "drafter@"] {
+        assert!(!alarm.contains(secret), "{alarm}");
+    }
+    // The officer was told when it came, and is reminded.
+    let told = || {
+        let files = world.alder_mail.after(0);
+        let texts = files
+            .iter()
+            .map(|file| std::fs::read_to_string(file).unwrap());
+        texts
+            .filter(|text| text.contains("waits for your release"))
+            .count()
+    };
+    let begun = std::time::Instant::now();
+    while told() < 2 {
+        assert!(begun.elapsed() < minutes(1), "the officer was not reminded");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    // A new start does not tell again; the draft can be released as before.
+    world.alder_switch.take().unwrap().stop().await;
+    world.wake_alder().await.unwrap();
+    let running = world.running().unwrap();
+    assert_eq!(running.switch.alarm_of_drafts().await.unwrap(), 0);
+    let release = signed(&world, id, "officer").await;
+    let desk = world.desk("officer").unwrap();
+    assert_eq!(desk.approve(id, &release).await.unwrap().state, "released");
+    assert_eq!(queued_for_birch(&world), 1);
+    world.end().await;
+    assert_eq!(late().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_drafted_it_takes_it_back_and_nobody_else_does() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = world(dir.path(), RELEASE_RULE).await;

@@ -233,6 +233,9 @@ async fn expire_drafts(switch: Arc<Switch>) {
         if let Err(error) = switch.expire_drafts().await {
             tracing::error!(?error, "drafts could not be looked through");
         }
+        if let Err(fault) = switch.alarm_of_drafts().await {
+            tracing::error!(fault = %fault.chain(), "drafts that are late could not be told of");
+        }
         if let Err(fault) = switch.end_minimize().await {
             tracing::error!(fault = %fault.chain(), "orders that are over could not be forgotten");
         }

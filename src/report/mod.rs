@@ -1,7 +1,7 @@
 //! STEP 8 of the line: what the switch tells people of its own accord.
 //!
 //! Duty: delivery status notifications ([`report`]), notices about drafts ([`waiting`], [`closed`]) and
-//! about certificates ([`expiring`]), alarms ([`overdue`]). The other way round:
+//! about certificates ([`expiring`]), alarms ([`overdue`], [`overdue_draft`]). The other way round:
 //! which reports are awaited of what was sent ([`awaited`], kept in a [`Ledger`]), what an arriving one
 //! says ([`heard`]), and whether it [`settle`]s any of that.
 //! Promises: never the body of a message; never an answer to the null reverse path (RFC 5321 section
@@ -180,6 +180,43 @@ pub fn overdue(postmaster: &Address, row: &EntryRow, waiting: usize) -> OwnMessa
             one_line(&row.next_hop),
         ),
         precedence: row.precedence,
+        label: None,
+        terms: Terms::default(),
+    }
+}
+
+/// Tells the postmaster that a draft should have been delivered by now and waits for release still. It
+/// says which, how urgent and who is missing, not what is in it.
+pub fn overdue_draft(postmaster: &Address, id: DraftId, draft: &Draft) -> OwnMessage {
+    let missing = draft.needs.iter().filter(|need| !need.is_met());
+    let missing: Vec<String> = missing
+        .map(|need| {
+            let (officers, signed) = (need.officers, need.signed.len());
+            format!("{signed} of {officers} x {}", one_line(&need.role))
+        })
+        .collect();
+    OwnMessage {
+        to: postmaster.clone(),
+        subject: format!("OVERDUE: {} draft waits for release", draft.precedence),
+        fields: plain(),
+        body: format!(
+            "A message should have been delivered by now, and waits for its release.\r\n\r\n\
+             draft       {id}\r\n\
+             message     {}\r\n\
+             precedence  {}\r\n\
+             recipients  {}\r\n\
+             submitted   {}\r\n\
+             expires     {}\r\n\
+             signed by   {}\r\n\r\n\
+             Those who may release it were reminded.\r\n",
+            draft.message,
+            draft.precedence,
+            draft.envelope.recipients.len(),
+            draft.submitted,
+            draft.expires,
+            missing.join(", "),
+        ),
+        precedence: draft.precedence,
         label: None,
         terms: Terms::default(),
     }

@@ -41,6 +41,9 @@ pub struct Draft {
     pub attached: Vec<Vec<u8>>,
     /// What it still needs.
     pub needs: Vec<Need>,
+    /// When the postmaster was alarmed that it still waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarmed: Option<Timestamp>,
     /// Its envelope.
     pub envelope: Envelope,
     /// The peer that submitted it.
@@ -104,6 +107,7 @@ pub(super) fn hold(
             })
             .collect::<Result<_, _>>()?,
         needs: standing.needs.clone(),
+        alarmed: None,
         envelope: received.envelope().clone(),
         peer: received.peer().clone(),
         collected: Vec::new(),

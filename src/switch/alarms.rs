@@ -1,20 +1,22 @@
 //! Alarms: what the postmaster is told while there is still time to do something about it.
 //!
-//! Promises: the event of an overdue entry is written in any case; the postmaster gets a message
+//! Promises: the event of an overdue entry or draft is written in any case, once; the postmaster gets a message
 //! about the first one of each precedence for each next hop at once, and then not more than one in
 //! ten minutes (an hour below IMMEDIATE): a link that is down for a day does not bury its own news.
+//! Who may still release a draft is reminded of it with the alarm.
 //! Refuses: to alarm about alarms and other words of the switch itself.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Switch;
+use super::{Switch, events};
+use crate::audit::{Act, Event};
 use crate::clock::Timestamp;
 use crate::decision::Fault;
 use crate::message::Precedence;
 use crate::report;
-use crate::store::{Change, EntryRow, Permitted};
+use crate::store::{Change, DraftRow, EntryRow, Permitted};
 
 /// When the postmaster was told last, of which precedence and next hop.
 #[derive(Default)]
@@ -57,6 +59,52 @@ impl Switch {
         let waiting = self.queue.waiting_for(&row.next_hop);
         let notice = report::overdue(&config.postmaster, row, waiting);
         self.say(&config, change, notice)
+    }
+
+    /// Alarms about the drafts that should have been delivered by now, and wait for release still.
+    /// Called at intervals. Gives back of how many it told.
+    ///
+    /// # Errors
+    /// A fault of the store; then it is told again.
+    pub async fn alarm_of_drafts(&self) -> Result<usize, Fault> {
+        let _one_act = self.desk.lock().await;
+        let (config, now) = (self.config.snapshot(), self.now());
+        let mut told = 0;
+        for (row, mut draft) in self.open_drafts()? {
+            let overdue = self.queue.schedule();
+            let overdue = overdue.overdue(draft.precedence, draft.submitted);
+            if draft.alarmed.is_some() || overdue.is_none_or(|overdue| overdue > now) {
+                continue;
+            }
+            let mut change = events::one(
+                Event::new(now, Act::Overdue, "switch")
+                    .message(draft.message)
+                    .draft(row.id)
+                    .detail("precedence", draft.precedence)
+                    .detail("arrived", draft.submitted)
+                    .detail("recipients", draft.envelope.recipients.len()),
+            );
+            let mut notices = Vec::new();
+            if self.told.is_time("", draft.precedence, now) {
+                notices.push(report::overdue_draft(&config.postmaster, row.id, &draft));
+            }
+            let officers = Self::officers(&config, &draft.needs).into_iter();
+            notices.extend(officers.map(|officer| report::waiting(&officer, row.id, &draft)));
+            for notice in notices {
+                if let Err(fault) = self.say(&config, &mut change, notice) {
+                    tracing::error!(fault = %fault.chain(), "an alarm could not be written");
+                }
+            }
+            draft.alarmed = Some(now);
+            change.update_draft(DraftRow {
+                payload: serde_json::to_vec(&draft)
+                    .map_err(|error| Fault::new("write a draft", error))?,
+                ..row
+            });
+            self.commit(change).await?;
+            told += 1;
+        }
+        Ok(told)
     }
 }
 

@@ -310,7 +310,7 @@ impl Switch {
         }
     }
 
-    fn open_drafts(&self) -> Result<Vec<(DraftRow, Draft)>, Fault> {
+    pub(super) fn open_drafts(&self) -> Result<Vec<(DraftRow, Draft)>, Fault> {
         let rows = self
             .store
             .drafts()

@@ -141,21 +141,7 @@ async fn an_operator_drains_the_process_by_command_and_nobody_else_does() {
         text.contains("the desk is open").then_some(())
     })
     .await;
-    let settings = |local: &str| {
-        let file = dir.path().join(format!("{local}.toml"));
-        let text = format!(
-            "server = \"{}\"\nname = \"{}\"\ntrust = [\"pki/alder/ca.pem\"]\ncrls = \
-             [\"pki/alder/ca.crl.pem\"]\nkey = \"pki/alder/{local}.p12\"\npassword-file = \
-             \"{local}.password\"\n",
-            world.alder.ports.desk,
-            world.alder.host(),
-        );
-        fs::write(&file, text).unwrap();
-        let password = dir.path().join(format!("{local}.password"));
-        fs::copy(dir.path().join("pki/alder/password.txt"), password).unwrap();
-        path(dir.path(), &format!("{local}.toml"))
-    };
-    let (clerk, reader) = (settings("clerk"), settings("reader"));
+    let [clerk, reader] = ["clerk", "reader"].map(|who| support::settings(&world, who));
     let drain = |desk: &str, reason: &str| ravelin(&["drain", "--desk", desk, "--reason", reason]);
     let (code, _, err) = drain(&reader, "mine");
     assert!(code == 1 && err.contains("role.missing"), "{code} {err}");

@@ -23,6 +23,19 @@ pub(super) async fn ask(to: SocketAddr, method: &str, path: &str) -> (u16, Strin
     (code, body.to_owned())
 }
 
+/// The page, once all of this stands in it: an event is in the exported chain before it is counted.
+pub(super) async fn page_with(to: SocketAddr, parts: &[&str]) -> String {
+    let begun = Instant::now();
+    loop {
+        let (_, page) = ask(to, "GET", "/metrics").await;
+        if parts.iter().all(|part| page.contains(part)) {
+            return page;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no {parts:?} in\n{page}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 pub(super) fn value(page: &str, series: &str) -> f64 {
     let line = page
         .lines()
@@ -175,15 +188,15 @@ async fn every_metric_is_documented_and_every_documented_one_is_there() {
         let (said, text) = send_as(&world, whom, class, Precedence::Flash).await;
         assert_eq!(said, code, "{whom}: {text}");
     }
-    let chain = dir.join("audit/alder.jsonl");
-    for act in ["overdue", "delivered", "deferred"] {
-        until(act, || {
-            let text = std::fs::read_to_string(&chain).unwrap();
-            text.contains(&format!("\"act\":\"{act}\"")).then_some(())
-        })
-        .await;
-    }
-    let (_, page) = ask(to, "GET", "/metrics").await;
+    let page = page_with(
+        to,
+        &[
+            "ravelin_overdue_total{",
+            "ravelin_recipients_delivered_total{",
+            "ravelin_deliveries_deferred_total{",
+        ],
+    )
+    .await;
     // Nobody has refused for good here: of that one the family stands without a series.
     let failed = "ravelin_recipients_failed_total";
     let family = format!("# TYPE {failed} counter\n");

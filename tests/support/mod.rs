@@ -45,6 +45,20 @@ pub async fn world(dir: &Path, after: &[(&str, &str)], rest: &str) -> World {
     world
 }
 
+/// The settings of one of ALDER's people, for the commands that go to its desk.
+pub fn settings(world: &World, local: &str) -> String {
+    let file = world.dir.join(format!("{local}.toml"));
+    let text = format!(
+        "server = \"{}\"\nname = \"{}\"\ntrust = [\"pki/alder/ca.pem\"]\ncrls = \
+         [\"pki/alder/ca.crl.pem\"]\nkey = \"pki/alder/{local}.p12\"\npassword-file = \
+         \"pki/alder/password.txt\"\n",
+        world.alder.ports.desk,
+        world.alder.host(),
+    );
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
 /// The authority of ALDER.
 pub fn anchor(dir: &Path) -> Certificate {
     let file = std::fs::read(dir.join("pki/alder/ca.pem")).unwrap();
