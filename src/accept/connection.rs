@@ -23,7 +23,7 @@ use crate::message::address::ReversePath;
 use crate::message::envelope::{Envelope, Identity, Peer, Protection};
 use crate::message::header::{Headers, Limits};
 use crate::message::received::Received;
-use crate::message::{MessageId, Precedence};
+use crate::message::{MessageId, Precedence, mt_priority};
 use crate::smtp::command::Client;
 use crate::smtp::proxy;
 use crate::smtp::reply::Reply;
@@ -445,8 +445,7 @@ impl<L: Line> Connection<L> {
 /// The priority that a header field carries.
 fn tunnelled(octets: &[u8]) -> Option<i8> {
     let (headers, _) = Headers::parse(octets, Limits::default()).ok()?;
-    let value = headers.single("MT-Priority").ok()??.value().trim();
-    value.parse().ok().filter(|n| (-9..=9).contains(n))
+    mt_priority(headers.single("MT-Priority").ok()??.value().trim())
 }
 
 /// Reads a PROXY header, and nothing behind it.
@@ -477,4 +476,35 @@ async fn send<S: AsyncWrite + Unpin>(stream: &mut S, octets: &[u8]) -> io::Resul
         stream.flush().await
     })
     .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_field_with_one_number_is_a_tunnelled_priority() {
+        let read = |head: &str| tunnelled(format!("{head}Subject: x\r\n\r\n").as_bytes());
+        for number in -9..=9 {
+            let field = format!("MT-Priority: {number}\r\n");
+            assert_eq!(read(&field), Some(number));
+        }
+        assert_eq!(read("mt-priority:\r\n  4 \r\n"), Some(4));
+        for wrong in [
+            "",
+            "4, 4",
+            "10",
+            "-10",
+            "+4",
+            "-0",
+            "04",
+            "four",
+            "4 (flash)",
+        ] {
+            assert_eq!(read(&format!("MT-Priority: {wrong}\r\n")), None, "{wrong}");
+        }
+        // Of two nobody can tell which counts.
+        assert_eq!(read("MT-Priority: 4\r\nMT-Priority: 4\r\n"), None);
+        assert_eq!(read("X-Priority: 1\r\n"), None);
+    }
 }

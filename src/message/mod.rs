@@ -32,4 +32,4 @@ pub mod text;
 pub mod xtext;
 
 pub use id::{DraftId, EntryId, MessageId};
-pub use precedence::Precedence;
+pub use precedence::{Precedence, mt_priority};

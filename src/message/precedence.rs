@@ -77,6 +77,14 @@ impl Precedence {
     }
 }
 
+// RFC 6710 §6: "0" or [-] 1 to 9
+/// The number that `MT-PRIORITY`, or the field of its tunnel, says.
+pub fn mt_priority(value: &str) -> Option<i8> {
+    let digit = value.strip_prefix('-').unwrap_or(value);
+    let single = digit.len() == 1 && digit.bytes().all(|b| b.is_ascii_digit());
+    value.parse().ok().filter(|_| single && value != "-0")
+}
+
 impl fmt::Display for Precedence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -12,6 +12,7 @@ use super::super::Reply;
 use super::argument;
 use crate::clock::Timestamp;
 use crate::message::envelope::Body;
+use crate::message::mt_priority;
 use crate::message::service::{Asked, ByMode, Notify, OriginalRecipient, RecipientService, Return};
 use crate::message::xtext::Xtext;
 
@@ -68,7 +69,7 @@ pub(super) fn mail(text: &str) -> Result<MailParameters, Reply> {
             "SIZE" => set(&mut read.size, value.and_then(size), 4)?,
             "BODY" => set(&mut read.body, value.and_then(body), 4)?,
             // RFC 6710 §4.1: 501 5.5.2 for a bad or second one
-            "MT-PRIORITY" => set(&mut read.priority, value.and_then(priority), 2)?,
+            "MT-PRIORITY" => set(&mut read.priority, value.and_then(mt_priority), 2)?,
             "ENVID" => set(&mut read.envelope_id, value.and_then(envelope_id), 4)?,
             "RET" => set(&mut read.returns, value.and_then(returns), 4)?,
             "BY" => set(&mut read.by, value.and_then(by), 4)?,
@@ -158,13 +159,6 @@ fn body(value: &str) -> Option<Body> {
         "BINARYMIME" => Some(Body::BinaryMime),
         _ => None,
     }
-}
-
-// RFC 6710 §6: "0" or [-] 1 to 9
-fn priority(value: &str) -> Option<i8> {
-    let digit = value.strip_prefix('-').unwrap_or(value);
-    let single = digit.len() == 1 && digit.bytes().all(|b| b.is_ascii_digit());
-    value.parse().ok().filter(|_| single && value != "-0")
 }
 
 // RFC 3461 §4.4: at most 100 characters

@@ -63,6 +63,9 @@ fn main() -> Result<(), Trouble> {
         count += 1;
         fs::write(folder.join(format!("{count:03}")), octets)
     };
+    for (target, octets) in wire()? {
+        write(target, &octets)?;
+    }
     let recipients = [SCENE.recipient[0].certificate().clone()];
     let signer = Signer::new(&SCENE.signer, Vec::new());
     let at = SCENE.at;
@@ -305,6 +308,51 @@ fn compressed(content: &[u8]) -> Result<Vec<u8>, Trouble> {
     let inside = element(0x30, &[&data, &element(0xA0, &[&octets])]);
     let body = element(0x30, &[&[2, 1, 0], &element(0x30, &[&zlib]), &inside]);
     Ok(element(0x30, &[&kind, &element(0xA0, &[&body])]))
+}
+
+/// What the dialogues of the tests say, either side; and single words.
+fn wire() -> Result<Vec<(&'static str, Vec<u8>)>, Trouble> {
+    let mut all = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/dialogues");
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        let is_server = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("server-"));
+        // Whose words the target reads: those of the other side.
+        let (target, other, flags) = match is_server {
+            true => ("smtp_server", "C: ", [0x1d, 0x0c, 0x1f]),
+            false => ("smtp_client", "S: ", [0x00, 0x01, 0x02]),
+        };
+        let text = fs::read_to_string(&path)?;
+        let said = text.lines().filter_map(|line| line.strip_prefix(other));
+        let mut octets = Vec::new();
+        for line in said {
+            octets.extend_from_slice(line.as_bytes());
+            octets.extend_from_slice(b"\r\n");
+            if is_server {
+                all.push(("smtp_words", [b"\0", line.as_bytes()].concat()));
+            } else {
+                all.push(("smtp_words", [b"\x01", line.as_bytes(), b"\r\n"].concat()));
+            }
+        }
+        for flag in flags {
+            all.push((target, [&[flag, 7], &octets[..]].concat()));
+        }
+    }
+    for (kind, word) in [
+        (2, "PROXY TCP4 192.0.2.7 192.0.2.1 4321 25\r\n"),
+        (2, "PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n"),
+        (2, "!\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\0\x19\0\x19"),
+        (3, "a+2Bb"),
+        (3, "\"a b\"@x.example"),
+        (3, "anna@[192.0.2.1]"),
+        (4, "n,,n=user,r=fyko\nc=biws,r=fyko,p=AAAA"),
+        (4, "p=tls-exporter,,n=a=2Cb,r=fyko\nc=biws,r=fyko,p=AAAA"),
+    ] {
+        all.push(("smtp_words", [&[kind], word.as_bytes()].concat()));
+    }
+    Ok(all)
 }
 
 /// The clearances of the cases of `labels/`, each once, with their policies.
