@@ -27,11 +27,12 @@ def main(config, pki, person, message, *recipients):
     code, text = client.connect(host, int(port))
     # smtplib checks the certificate against the name it connected to; ours is the configured one.
     client._host = name
+    wide = [] if "".join(recipients).isascii() else ["SMTPUTF8"]
     steps = [
         lambda: client.ehlo(),
         lambda: client.starttls(context=context),
         lambda: client.ehlo(),
-        lambda: client.mail(f"{person}@{domain}", ["BODY=8BITMIME"]),
+        lambda: client.mail(f"{person}@{domain}", ["BODY=8BITMIME", *wide]),
         *[lambda to=to: client.rcpt(to) for to in recipients],
         # Octets, not text: smtplib stuffs the dots and changes nothing else.
         lambda: client.data(octets),
