@@ -402,6 +402,12 @@ impl Unreached {
 fn told(by: &str, outcome: &dialogue::Outcome) -> Outcome {
     let reply = outcome.reply();
     let (class, subject, detail) = reply.status();
+    // RFC 3464 §2.3.4: what was put off is no failure, whatever the server calls it
+    let class = match outcome {
+        dialogue::Outcome::Deferred(_) => 4,
+        dialogue::Outcome::Delivered(_) => class,
+        dialogue::Outcome::Failed(_) => 5,
+    };
     let row = ReplyRow {
         by: by.to_owned(),
         code: Some(reply.code),
@@ -428,4 +434,21 @@ fn put_off(status: &str, text: String) -> Outcome {
         enhanced: status.into(),
         text,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_what_became_of_the_message() {
+        let refused = || Cause::Peer(Reply::new(502, (5, 5, 1), "what"));
+        let status = |outcome| match told("them", &outcome) {
+            Outcome::Deferred(row) | Outcome::Failed(row) => row.enhanced,
+            other => panic!("{other:?}"),
+        };
+        // STARTTLS refused for good says nothing of the message.
+        assert_eq!(status(dialogue::Outcome::Deferred(refused())), "4.5.1");
+        assert_eq!(status(dialogue::Outcome::Failed(refused())), "5.5.1");
+    }
 }

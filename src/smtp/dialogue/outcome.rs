@@ -43,8 +43,13 @@ impl Outcome {
     pub(super) fn of_refusal(reply: Reply) -> Self {
         match reply.class() {
             Class::No => Self::Failed(Cause::Peer(reply)),
-            // 2xx or 3xx where neither means yes: nothing was delivered, so it is tried again.
-            Class::Done | Class::GoOn | Class::NotNow => Self::Deferred(Cause::Peer(reply)),
+            Class::NotNow => Self::Deferred(Cause::Peer(reply)),
+            // 2xx or 3xx where neither means yes: nothing was delivered, so it is tried again; a report
+            // on that must not have the status of a success.
+            Class::Done | Class::GoOn => {
+                let text = format!("the server said {} where that is no answer", reply.code);
+                Self::Deferred(Cause::Peer(Reply::new(451, (4, 5, 0), &text)))
+            }
         }
     }
 
