@@ -15,7 +15,7 @@ mod token;
 use std::sync::Arc;
 
 pub use dane::{Associations, DaneProblem};
-pub use host::{Expected, Vouched};
+pub use host::{Expected, Vouched, visitor};
 pub use server::Server;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -41,6 +41,9 @@ pub enum TlsError {
     /// A peer name that is no DNS name or address.
     #[error("{0:?} is not a name that a TLS peer can have")]
     Name(String),
+    /// A server that is somebody else.
+    #[error("the certificate of the server is not for {0}")]
+    Other(String),
     /// What the TLS library says.
     #[error("TLS cannot be set up: {0}")]
     Setup(Box<dyn std::error::Error + Send + Sync>),

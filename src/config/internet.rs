@@ -7,15 +7,20 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::resolve::Place;
-use super::{ConfigError, TlsNeed, written};
+use super::written::{self, Written};
+use super::{ConfigError, TlsNeed};
+use crate::crypto::trust::TrustStore;
 
 /// The port of SMTP.
 const SMTP: u16 = 25;
+/// The port of HTTPS.
+const HTTPS: u16 = 443;
 /// RFC 1035 §2.3.4: octets of a label, and of a name as it is written.
 const LABEL: usize = 63;
 const NAME: usize = 253;
@@ -26,6 +31,8 @@ const NAME: usize = 253;
 pub enum Authentication {
     /// Its TLSA records, where all that leads to them is signed.
     Dane,
+    /// The policy of its domain, and a certificate under the link's anchors.
+    MtaSts,
 }
 
 /// `[internet]`: how next hops are found that no address is written for.
@@ -37,15 +44,29 @@ pub(super) struct InternetSection {
     /// A file of DNSKEY records, in the form of zone files: from them every answer is validated, and
     /// what does not validate is no answer. Without it nothing is.
     pub dnssec_anchors: Option<Spanned<PathBuf>>,
+    /// Who vouches for the hosts that hand out MTA-STS policies; without it, the anchors of `[trust]`.
+    pub anchors: Vec<Spanned<PathBuf>>,
+    pub crls: Vec<Spanned<PathBuf>>,
+    /// The folder that keeps these policies over a restart; without it, `sts` in the folder of the
+    /// store.
+    pub policies: Option<Spanned<PathBuf>>,
+    /// The port of those hosts, where it is not that of HTTPS: for exercises.
+    pub policy_port: Option<u16>,
 }
 
 /// How next hops are found that no address is written for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Internet {
     /// Who answers for DNS.
     pub resolvers: Vec<SocketAddr>,
     /// DNSKEY records from which answers are validated.
     pub dnssec_anchors: Option<String>,
+    /// Who vouches for the hosts that hand out MTA-STS policies.
+    pub trust: Arc<TrustStore>,
+    /// The folder that keeps these policies.
+    pub policies: PathBuf,
+    /// The port of those hosts.
+    pub policy_port: u16,
 }
 
 /// A domain whose mail hosts are asked for.
@@ -81,7 +102,23 @@ impl MailExchange {
 }
 
 impl Place<'_> {
-    pub(super) fn internet(&self, section: &InternetSection) -> Result<Internet, ConfigError> {
+    pub(super) fn internet(
+        &self,
+        written: &Written,
+        own: &Arc<TrustStore>,
+    ) -> Result<Internet, ConfigError> {
+        let section = &written.internet;
+        let trust = if section.anchors.is_empty() {
+            Arc::clone(own)
+        } else {
+            let rule = written.trust.revocation;
+            let store = self.trust("internet", &section.anchors, &section.crls, rule)?;
+            Arc::new(store.with_suite(own.suite()))
+        };
+        let policies = match &section.policies {
+            Some(folder) => self.path(folder.get_ref()),
+            None => self.path(written.store.directory.get_ref()).join("sts"),
+        };
         let dnssec_anchors = match &section.dnssec_anchors {
             Some(path) => Some(self.dnssec_anchors(path)?),
             None => None,
@@ -89,6 +126,9 @@ impl Place<'_> {
         Ok(Internet {
             resolvers: section.resolvers.clone(),
             dnssec_anchors,
+            trust,
+            policies,
+            policy_port: section.policy_port.unwrap_or(HTTPS),
         })
     }
 

@@ -90,8 +90,9 @@ pub(super) fn resolve(
         }
         links.push(Arc::new(link));
     }
+    let internet = at.internet(&written, &trust)?;
     let stores = links.iter().map(|link| &link.trust);
-    for store in std::iter::once(&trust).chain(stores) {
+    for store in [&trust, &internet.trust].into_iter().chain(stores) {
         revocation.add_files(store);
     }
     let parties = at.parties(&written, &policies)?;
@@ -146,7 +147,7 @@ pub(super) fn resolve(
             .as_ref()
             .map(|path| at.path(path.get_ref())),
         keys: Arc::new(at.keys(&written.keys)?),
-        internet: at.internet(&written.internet)?,
+        internet,
         trust,
         trust_list,
         revocation,

@@ -85,7 +85,8 @@ impl Finder {
         exchange: &MailExchange,
     ) -> Result<Vec<Hop>, NoHop> {
         let lot = || self.clock.fresh_id();
-        self.internet.hops(config, link, exchange, lot).await
+        let at = self.clock.now();
+        self.internet.hops(config, link, exchange, at, lot).await
     }
 
     /// A configuration that needs DNS is refused by a build without it.

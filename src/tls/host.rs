@@ -14,7 +14,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::dane::Associations;
+use super::dane::{Associations, is_named};
 use super::{TlsError, confirm_server_aside, roots, server_name, setup, shown};
 use crate::clock::Timestamp;
 use crate::crypto::keys::Identity as Key;
@@ -34,6 +34,8 @@ pub struct Expected {
 /// Who vouches for a server.
 #[derive(Clone, Debug)]
 pub enum Vouched {
+    /// The link's anchors, for the name that it is asked for by.
+    Anchors,
     /// TLSA records, for these names.
     Records(Associations, Vec<String>),
 }
@@ -81,15 +83,38 @@ impl Expected {
         chain: &[CertificateDer<'_>],
         at: Timestamp,
     ) -> Result<(), TlsError> {
-        if self.pinned.is_some() {
+        if self.pinned.is_some() || matches!(self.vouched, Vouched::Anchors) {
             confirm_server_aside(trust, chain, at).await?;
         }
         match &self.vouched {
+            // RFC 8461 §4.2: a name of the certificate is that of the host
+            Vouched::Anchors => {
+                let own = chain.first();
+                let is_named =
+                    own.is_some_and(|own| is_named(own, std::slice::from_ref(&self.name)));
+                is_named
+                    .then_some(())
+                    .ok_or_else(|| TlsError::Other(self.name.clone()))
+            }
             Vouched::Records(records, names) => records
                 .vouch(chain, names, trust.suite(), at)
                 .map_err(setup),
         }
     }
+}
+
+/// What a client shows nothing with: for what is open to all.
+///
+/// # Errors
+/// When the anchors cannot be used.
+pub fn visitor(trust: &TrustStore) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let settings = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .with_root_certificates(roots(trust.anchors())?)
+        .with_no_client_auth();
+    Ok(Arc::new(settings))
 }
 
 /// Checks what the link pins, and that the server signs with its key; [`Expected::confirm`] does the

@@ -7,6 +7,7 @@
 //! - `process`: the real binary, `ravelin serve`, started and killed.
 //! - `source`: people's mail programs: many messages over one connection.
 //! - `tap`: a next hop in the clear that keeps every octet.
+//! - `web`: a host that hands out one file over HTTPS.
 //! - `wire`: a client that says what it is told to.
 //! - `sink`: the far nation's switch, as far as ours sees it: takes everything over SMTP and TLS.
 //! - `written`: a signed message with header fields of the test's own.
@@ -22,6 +23,8 @@ pub mod process;
 pub mod sink;
 pub mod source;
 pub mod tap;
+#[cfg(feature = "internet")]
+pub mod web;
 pub mod wire;
 pub mod written;
 

@@ -7,18 +7,22 @@
 //! Refuses: the null MX (5.1.10), a domain that is not there (5.1.2), hosts that nobody has an address
 //! for (5.4.4), a way that leads back here (5.4.6). Who does not answer, or not in a way that can be
 //! believed, is asked again later (4.4.3), and so is a host for which nobody vouches (4.7.5).
-//! Standards: RFC 5321 §5.1; RFC 7505 §3; RFC 7672 §2.2; RFC 3463 §3.2, §3.5, §3.8.
+//! Standards: RFC 5321 §5.1; RFC 7505 §3; RFC 7672 §2.2; RFC 8461 §2, §5; RFC 3463 §3.2, §3.5, §3.8.
 
 mod addresses;
 mod dane;
 mod dns;
 mod exchanges;
+mod sts;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hickory_resolver::proto::rr::RecordType;
+use tokio::time::timeout;
 
 use super::hops::{Hop, NoHop};
+use crate::clock::Timestamp;
 use crate::config::{Authentication, Config, Link, MailExchange};
 use crate::smtp::Reply;
 use crate::tls::{Expected, Vouched};
@@ -26,14 +30,19 @@ use addresses::Addresses;
 use dane::Published;
 use dns::{Dns, Nothing, Security};
 use exchanges::{Exchange, Exchanges};
+use sts::{Mode, Policies, Policy};
 
 /// Hosts of a domain that are looked at.
 const HOSTS: usize = 10;
 
-/// What is kept between two attempts: the resolver of the configuration in force.
+/// How long an attempt may take to find out where to go.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What is kept between two attempts: the resolver of the configuration in force, and policies.
 #[derive(Default)]
 pub(super) struct Internet {
     dns: Mutex<Option<(Arc<Config>, Arc<Dns>)>>,
+    policies: Policies,
 }
 
 /// A host with its addresses.
@@ -50,6 +59,19 @@ impl Internet {
         config: &Arc<Config>,
         link: &Link,
         asked: &MailExchange,
+        at: Timestamp,
+        lot: impl FnMut() -> L,
+    ) -> Result<Vec<Hop>, NoHop> {
+        let found = timeout(PATIENCE, self.find(config, link, asked, at, lot)).await;
+        found.unwrap_or_else(|_| Err(not_now(&asked.domain, "no answer in time")))
+    }
+
+    async fn find<L: Ord>(
+        &self,
+        config: &Arc<Config>,
+        link: &Link,
+        asked: &MailExchange,
+        at: Timestamp,
         lot: impl FnMut() -> L,
     ) -> Result<Vec<Hop>, NoHop> {
         let dns = self.dns(config)?;
@@ -79,6 +101,10 @@ impl Internet {
         if was_found && hosts.is_empty() && waiting.is_empty() {
             return Err(exchanges::leads_back());
         }
+        let policy = match wants(link, Authentication::MtaSts) {
+            true => Some(self.policies.of(domain, &dns, &config.internet, at).await),
+            false => None,
+        };
         let mut hops = Vec::new();
         let mut strangers = Vec::new();
         for host in hosts {
@@ -91,19 +117,24 @@ impl Internet {
             };
             match published {
                 Err(text) => waiting.push(text),
-                Ok(published) => match expected(link, published, &names) {
-                    Ok(expected) => hops.extend(host.into_hops(expected.map(Arc::new))),
-                    Err(Stranger) => strangers.push(host.exchange.host),
-                },
+                Ok(published) => {
+                    let name = &host.exchange.host;
+                    match expected(link, name, published, &names, policy.as_ref()) {
+                        Ok(expected) => hops.extend(host.into_hops(expected.map(Arc::new))),
+                        Err(Stranger(why)) => strangers.push(format!("{name}: {why}")),
+                    }
+                }
             }
+        }
+        for why in waiting.iter().chain(&strangers) {
+            tracing::info!(%domain, %why, "a mail host is passed over");
         }
         match (hops.is_empty(), waiting.is_empty()) {
             (false, _) => Ok(hops),
             (true, false) => Err(not_now(domain, &waiting.join("; "))),
             // RFC 3463 §3.8: X.7.5, cryptographic failure
             (true, true) => {
-                let hosts = strangers.join(", ");
-                let text = format!("nobody vouches for {hosts}: no signed TLSA records");
+                let text = format!("nobody vouches for {}", strangers.join("; "));
                 Err(NoHop::NotNow("4.7.5", text))
             }
         }
@@ -125,8 +156,8 @@ impl Internet {
     }
 }
 
-/// A host for which nobody vouches.
-struct Stranger;
+/// A host for which nobody vouches, and why.
+struct Stranger(String);
 
 fn wants(link: &Link, authentication: Authentication) -> bool {
     link.authentication.contains(&authentication)
@@ -136,20 +167,36 @@ fn wants(link: &Link, authentication: Authentication) -> bool {
 /// domain's own, which a certificate below a published authority may have, too.
 fn expected(
     link: &Link,
+    host: &str,
     published: Published,
     names: &[String],
+    policy: Option<&Result<Policy, String>>,
 ) -> Result<Option<Expected>, Stranger> {
-    match published {
-        Published::Records(base, records) => {
+    let expected = |name: String, vouched| Expected {
+        name,
+        pinned: link.peer.clone(),
+        vouched,
+    };
+    let why = match (published, policy) {
+        // RFC 8461 §2: DANE comes first, whatever a policy says
+        (Published::Records(base, records), _) => {
             let names = std::iter::once(&base).chain(names).cloned().collect();
-            Ok(Some(Expected {
-                name: base,
-                pinned: link.peer.clone(),
-                vouched: Vouched::Records(records, names),
-            }))
+            return Ok(Some(expected(base, Vouched::Records(records, names))));
         }
-        Published::Nothing if link.peer.is_some() => Ok(None),
-        Published::Nothing => Err(Stranger),
+        // RFC 8461 §5: what the policy does not name gets nothing
+        (Published::Nothing, Some(Ok(policy))) if policy.mode == Mode::Enforce => {
+            return match policy.names(host) {
+                true => Ok(Some(expected(host.to_owned(), Vouched::Anchors))),
+                false => Err(Stranger("it is no host that the policy names".into())),
+            };
+        }
+        (Published::Nothing, Some(Ok(_))) => "the policy of the domain is not enforced".into(),
+        (Published::Nothing, Some(Err(why))) => why.clone(),
+        (Published::Nothing, None) => "it has no signed TLSA records".into(),
+    };
+    match link.peer {
+        Some(_) => Ok(None),
+        None => Err(Stranger(why)),
     }
 }
 
