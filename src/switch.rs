@@ -18,6 +18,7 @@ mod harvest;
 mod head_room;
 mod judging;
 mod kept;
+mod memory;
 mod minimize;
 mod noticed;
 mod operator;

@@ -16,7 +16,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Switch, Telling, events};
+use super::{Switch, Telling, events, memory};
 use crate::audit::{Act, Event};
 use crate::config::{HeadRoomRules, Span};
 use crate::message::Precedence;
@@ -171,7 +171,7 @@ impl Switch {
         Readings {
             disk,
             inodes,
-            memory: memory().unwrap_or(100),
+            memory: memory::at_hand().unwrap_or(100),
             commit: self.store.take_longest_commit(),
             queue: self.queue.len(),
         }
@@ -192,21 +192,6 @@ fn disk(store: &Path) -> (u64, u64) {
         found.f_bavail.saturating_mul(found.f_frsize),
         of(found.f_favail, found.f_files),
     )
-}
-
-/// Hundredths of the memory that are at hand, where the system says so.
-fn memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kilobytes = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim()
-            .trim_end_matches("kB")
-            .trim()
-            .parse::<u64>()
-            .ok()
-    };
-    let (free, all) = (kilobytes("MemAvailable:")?, kilobytes("MemTotal:")?);
-    free.saturating_mul(100).checked_div(all)
 }
 
 #[cfg(test)]
@@ -315,7 +300,6 @@ mod tests {
     fn this_machine_can_be_read() {
         let (disk, inodes) = disk(&std::env::temp_dir());
         assert!(disk > 1 << 20 && inodes <= 100);
-        assert!(memory().is_some_and(|memory| (1..=100).contains(&memory)));
         assert_eq!(super::disk(Path::new("/there/is/no/such/disk")), (0, 0));
     }
 }
