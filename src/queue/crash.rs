@@ -104,8 +104,14 @@ fn nothing_queued_is_lost_when_the_process_is_killed() {
             .spawn()
             .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
+        let (begins, begun) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
             let lines = out.lines().map_while(Result::ok);
+            let lines = lines.inspect(|line| {
+                if line.starts_with("put ") {
+                    let _ = begins.send(());
+                }
+            });
             lines
                 .filter_map(|line| {
                     let (act, id) = line.split_once(' ')?;
@@ -113,8 +119,12 @@ fn nothing_queued_is_lost_when_the_process_is_killed() {
                 })
                 .collect::<Vec<_>>()
         });
+        // Killed while it works, however slow the machine is; now and then while it starts.
+        if !round.is_multiple_of(5) {
+            begun.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
         let random = u64::from(Clock::system().fresh_id()[0]);
-        std::thread::sleep(Duration::from_millis(50 + random));
+        std::thread::sleep(Duration::from_millis(random));
         child.kill().unwrap();
         child.wait().unwrap();
         for (id, act) in reader.join().unwrap() {
@@ -150,7 +160,7 @@ fn nothing_queued_is_lost_when_the_process_is_killed() {
         .filter(|acts| acts.contains("delivered"))
         .count();
     assert!(
-        delivered > 5 && told.len() > 50,
+        delivered > 0 && told.len() >= ROUNDS / 2,
         "{delivered} of {} delivered",
         told.len()
     );
