@@ -1,7 +1,8 @@
 //! How long a queue may be: `cargo bench --bench queue [-- --entries 1000000]`.
 //!
 //! - `start`: a fresh process opens the store and puts its entries in order; time, and memory an entry
-//!   beyond that of an empty store. Beside it `spool`: a folder with a file for each message, as
+//!   beyond that of an empty store, afterwards and at its peak; `unclean`: the same after a stop that
+//!   was not in order, when the engine reads its whole file. Beside it `spool`: a folder with a file for each message, as
 //!   queues often are, whose heads are read and sorted in memory.
 //! - `claim`: choose the next entry and read it, at several lengths; `choose`: the choice alone.
 //! - `put`: durable entries a second from 32 threads, one commit each, while so many are there.
@@ -54,7 +55,7 @@ struct Asked {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "start,spool,claim,put,flash"
+        default_value = "start,unclean,spool,claim,put,flash"
     )]
     cases: Vec<String>,
     /// Opens the store there, says time and memory, and ends
@@ -85,15 +86,25 @@ async fn run(asked: &Asked) -> Result<(), Trouble> {
     let mut said = Said(Vec::new());
     let sealed = own(&world, "reader@alder.example")?;
     if has("start") {
-        let (time, floor) = start(&made(dir.path(), &sealed, 0)?)?;
-        said.line("start/0", time * 1000.0, "ms");
-        said.line("start/0/memory", floor / 1e6, "MB");
+        let none = start(&made(dir.path(), &sealed, 0)?)?;
+        said.line("start/0", none.seconds * 1000.0, "ms");
+        said.line("start/0/memory", none.memory / 1e6, "MB");
         let store = made(dir.path(), &sealed, asked.entries)?;
-        let (time, memory) = start(&store)?;
+        let all = start(&store)?;
         let name = format!("start/{}", asked.entries);
-        said.line(&name, time, "s");
-        let each = (memory - floor) / asked.entries as f64;
-        said.line(&format!("{name}/memory"), each, "octets an entry");
+        said.line(&name, all.seconds, "s");
+        let each = |all: f64, none: f64| (all - none) / asked.entries as f64;
+        let (memory, peak) = (each(all.memory, none.memory), each(all.peak, none.peak));
+        said.line(&format!("{name}/memory"), memory, "octets an entry");
+        said.line(&format!("{name}/peak"), peak, "octets an entry");
+        if has("unclean") {
+            // As a process leaves it that was killed.
+            std::fs::write(store.join("open"), b"")?;
+            let octets = std::fs::metadata(store.join("ravelin.redb"))?.len();
+            let name = format!("unclean/{}", asked.entries);
+            said.line(&format!("{name}/file"), octets as f64 / 1e6, "MB");
+            said.line(&name, start(&store)?.seconds, "s");
+        }
     }
     if has("spool") {
         let (scan, files) = spool(&dir.path().join("spool"), asked.files)?;
@@ -180,14 +191,15 @@ fn opened(dir: &Path) -> Result<(), Trouble> {
     let first = queue.claim(Timestamp::now(), NextHops::Any)?;
     let time = began.elapsed();
     assert_eq!(first.is_some(), !queue.is_empty());
-    println!("{} {}", time.as_secs_f64(), resident()?);
+    let (now, peak) = (resident("VmRSS:")?, resident("VmHWM:")?);
+    println!("{} {now} {peak}", time.as_secs_f64());
     Ok(())
 }
 
-/// How much memory this process holds now, in octets.
-fn resident() -> Result<f64, Trouble> {
+/// How much memory this process holds, in octets.
+fn resident(which: &str) -> Result<f64, Trouble> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(which));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
     Ok(kilobytes
         .ok_or("an odd line in /proc")?
@@ -196,13 +208,26 @@ fn resident() -> Result<f64, Trouble> {
         * 1024.0)
 }
 
-/// Seconds, and octets.
-fn start(store: &Path) -> Result<(f64, f64), Trouble> {
+/// What a start took.
+struct Started {
+    seconds: f64,
+    /// Octets, afterwards.
+    memory: f64,
+    /// Octets, at most.
+    peak: f64,
+}
+
+fn start(store: &Path) -> Result<Started, Trouble> {
     let me = std::env::current_exe()?;
     let output = Command::new(me).arg("--open").arg(store).output()?;
     let text = String::from_utf8(output.stdout)?;
-    let (time, memory) = text.trim().split_once(' ').ok_or("no answer")?;
-    Ok((time.parse()?, memory.parse()?))
+    let mut numbers = text.split_whitespace().map(str::parse);
+    let mut number = || numbers.next().ok_or("no answer");
+    Ok(Started {
+        seconds: number()??,
+        memory: number()??,
+        peak: number()??,
+    })
 }
 
 /// What a file in a folder for each message takes: read every head, put it in order.

@@ -3,8 +3,9 @@
 //! Promises: no other file of the house asks the machine for the time of day or for an identifier.
 //! Keys and nonces are not made here: that is `crypto`'s own randomness.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 pub use jiff::Timestamp;
 
@@ -17,9 +18,13 @@ enum Source {
     System,
     Fixed {
         seconds: Arc<AtomicI64>,
+        passed: Arc<AtomicU64>,
         next_id: Arc<AtomicU64>,
     },
 }
+
+/// What the time that passes is counted from.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Clock {
     /// The machine's own clock and its random number generator.
@@ -31,6 +36,7 @@ impl Clock {
     pub fn fixed(start: Timestamp) -> Self {
         Self(Source::Fixed {
             seconds: Arc::new(AtomicI64::new(start.as_second())),
+            passed: Arc::new(AtomicU64::new(0)),
             next_id: Arc::new(AtomicU64::new(1)),
         })
     }
@@ -45,9 +51,22 @@ impl Clock {
         }
     }
 
-    /// Moves a fixed clock forward; the system clock does not move for anybody.
-    pub fn advance(&self, by: std::time::Duration) {
-        if let Source::Fixed { seconds, .. } = &self.0 {
+    /// The time that has passed since some moment of this process. Nobody sets it: where it and
+    /// [`Clock::now`] disagree, somebody has set the clock.
+    pub fn elapsed(&self) -> Duration {
+        match &self.0 {
+            Source::System => BEGAN.elapsed(),
+            Source::Fixed { passed, .. } => Duration::from_secs(passed.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Lets time pass on a fixed clock; the system clock does not move for anybody.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Fixed {
+            seconds, passed, ..
+        } = &self.0
+        {
+            passed.fetch_add(by.as_secs(), Ordering::SeqCst);
             let by = i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
             seconds.fetch_add(by, Ordering::SeqCst);
         }

@@ -7,6 +7,11 @@ use ravelin::admin::queue::Order;
 use ravelin::cli::demo::World;
 use ravelin::clock::Clock;
 use ravelin::message::address::Address;
+use ravelin::message::{MessageId, Precedence};
+use ravelin::queue::{self, TOGETHER, Which};
+use ravelin::seal;
+use ravelin::store::Change;
+use ravelin::switch::QueueAct;
 
 /// ALDER's world with another line after `mark` in its configuration, and a clerk who operates it.
 async fn world(dir: &Path, mark: &str, more: &str) -> World {
@@ -358,6 +363,82 @@ async fn a_removed_message_is_reported_to_its_originator() {
     assert!(text.contains("To: drafter@alder.example") && text.contains("Action: failed"));
     let none = clerk.work_on_queue("remove", &remove).await.unwrap();
     assert!(none.done.is_empty());
+    world.end().await;
+}
+
+/// Messages of the switch itself for BIRCH, in one commit.
+fn put_many(world: &World, count: usize) -> MessageId {
+    let config = &world.alder_config;
+    let running = world.running().unwrap();
+    let own = seal::OwnMessage {
+        to: Address::parse("reader@birch.example").unwrap(),
+        subject: "Weather".into(),
+        fields: vec![("Content-Type".into(), "text/plain".into())],
+        body: "Wind north, 4.\r\n".into(),
+        precedence: Precedence::Routine,
+        label: None,
+        terms: Default::default(),
+    };
+    let id = MessageId::new(world.clock.fresh_id());
+    let sealed = seal::own(config, world.clock.now(), id, own)
+        .unwrap()
+        .unwrap();
+    let mut change = Change::new();
+    for _ in 0..count {
+        queue::put(
+            &mut change,
+            sealed.clone(),
+            running.queue.schedule(),
+            &world.clock,
+        );
+    }
+    running.store.commit_blocking(change).unwrap();
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_worked_on_in_few_commits_each_with_its_events_and_its_report() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing else is committed meanwhile.
+    let rare = "checkpoint-events = 1000000\n";
+    let mut world = world(dir.path(), "file = \"../audit/alder.jsonl\"\n", rare).await;
+    world.wake_alder().await.unwrap();
+    for link in ["birch", "mailboxes"] {
+        let hold = Order {
+            next_hop: Some(link.into()),
+            ..order("exercise")
+        };
+        let clerk = world.desk("clerk").unwrap();
+        clerk.work_on_queue("hold", &hold).await.unwrap();
+    }
+    submit(&world).await;
+    let own = put_many(&world, 2 * TOGETHER + 30);
+    let many = 2 * TOGETHER + 31;
+    let running = world.running().unwrap();
+    assert_eq!(running.queue.waiting_for("birch"), many);
+    let all = Which::NextHop("birch".into());
+    let acts = |act: &str| {
+        let chain = std::fs::read_to_string(dir.path().join("audit/alder.jsonl")).unwrap();
+        chain.matches(&format!("\"act\":\"{act}\"")).count()
+    };
+    // Of the drafter's message reports are awaited: it is removed alone.
+    for (which, act, many, commits, name) in [
+        (Which::Message(own), QueueAct::Hold, many - 1, 3, "paused"),
+        (all, QueueAct::Remove, many, 3 + 1, "removed"),
+    ] {
+        let (before, told) = (running.store.counts().changes, acts(name));
+        let done = running
+            .switch
+            .work_on_queue(&which, &act, "clerk", "sent in error");
+        let done = done.await.unwrap();
+        assert_eq!((done.done.len(), done.not_done.len()), (many, 0));
+        assert_eq!(running.store.counts().changes - before, commits, "{name}");
+        assert_eq!(acts(name) - told, many);
+    }
+    assert_eq!(running.queue.waiting_for("birch"), 0);
+    // What somebody wrote is reported; the switch's own words are not.
+    assert_eq!(acts("reported"), 1);
+    assert_eq!(running.queue.waiting_for("mailboxes"), 1);
     world.end().await;
 }
 

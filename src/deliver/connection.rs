@@ -199,12 +199,12 @@ fn conversed(
 
 /// TLS with the link's own anchors, or with what else vouches for the host; then path and revocation
 /// by our own trust store.
-async fn handshake(
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     (link, who): (&NextHop<'_>, Option<&Expected>),
     identity: &Identity,
     at: Timestamp,
-    stream: TcpStream,
-) -> io::Result<TlsStream<TcpStream>> {
+    stream: S,
+) -> io::Result<TlsStream<S>> {
     let (config, name) = match who {
         Some(who) => who.client(identity, link.trust),
         None => tls::client(identity, link.trust).and_then(|config| {
@@ -258,3 +258,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "stalls.rs"]
+mod stalls;

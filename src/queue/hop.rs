@@ -92,16 +92,17 @@ impl Hop {
         loop {
             let moved = self.promote(items, now);
             while let Some(&order) = self.due.first() {
-                let Some(item) = items.get_mut(order.3) else {
+                let number = order.number();
+                let Some(item) = items.get_mut(number) else {
                     self.due.remove(&order);
                     continue;
                 };
-                if order.1 > now || !item.tried {
+                if item.expires > now || !item.tried {
                     return Some(order);
                 }
                 // What is given up is taken by its end of life alone.
-                self.take_out(order.3, item);
-                self.aside.insert(order.3);
+                self.take_out(number, item);
+                self.aside.insert(number);
                 item.place = Place::Aside;
             }
             if moved == 0 {
@@ -115,7 +116,7 @@ impl Hop {
         let orders = [&self.due, &self.parked, &self.freed].into_iter().flatten();
         let waiting = self.waiting.iter().map(|(_, number)| *number);
         orders
-            .map(|order| order.3)
+            .map(|order| order.number())
             .chain(waiting)
             .chain(self.aside.iter().copied())
     }
@@ -138,11 +139,12 @@ impl Hop {
             && let Some(order) = self.freed.pop_first()
         {
             moved += 1;
-            if let Some(item) = items.get_mut(order.3) {
+            let number = order.number();
+            if let Some(item) = items.get_mut(number) {
                 item.place = Place::Hands;
                 item.parked = false;
-                self.unparked.push(order.3);
-                self.put_in(order.3, item, now);
+                self.unparked.push(number);
+                self.put_in(number, item, now);
             }
         }
         moved

@@ -12,12 +12,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::hop::Hop;
-use super::items::{Item, Items, Number, Order, Place, micros, timestamp};
+use super::items::{Item, Items, Longest, Number, Order, Place, micros, timestamp};
+use super::steps::Steps;
 use super::window::{Heard, Window};
 use super::{Limits, NextHops};
 use crate::clock::Timestamp;
 use crate::message::{EntryId, MessageId, Precedence};
 use crate::store::{Applied, EntryBrief, EntryRow, EntryState, MinimizeRow};
+
+mod follow;
 
 /// An entry in somebody's hands.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub(super) struct Index {
     flights: HashMap<EntryId, Flight>,
     deliveries: usize,
     minimize: Orders,
+    longest: Longest,
+    steps: Steps,
 }
 
 /// What is told of a next hop.
@@ -85,6 +90,14 @@ pub(super) struct Orders {
 }
 
 impl Index {
+    /// An empty one; no wait from one attempt to the next is longer than `longest`.
+    pub(super) fn new(longest: Longest) -> Self {
+        Self {
+            longest,
+            ..Self::default()
+        }
+    }
+
     /// Takes over what the store read at start.
     pub(super) fn load(&mut self, briefs: Vec<EntryBrief>, now: Timestamp) {
         let now = micros(now);
@@ -94,6 +107,7 @@ impl Index {
         for brief in briefs {
             let hop = self.hop(&brief.next_hop);
             let mut item = Item::of_brief(&brief, hop);
+            item.bound_wait(now, &self.longest);
             let known = self.items.number(item.id);
             if known.is_some() {
                 continue;
@@ -173,7 +187,9 @@ impl Index {
             self.detach(number);
         }
         let hop = self.hop(&row.next_hop);
-        let number = self.items.put(Item::of_row(row, hop));
+        let mut item = Item::of_row(row, hop);
+        item.bound_wait(micros(now), &self.longest);
+        let number = self.items.put(item);
         self.with(number, |hop, _| hop.count += 1);
         if let Some(item) = self.items.get(number) {
             self.listed.insert(item.order(number));
@@ -216,7 +232,7 @@ impl Index {
             let first = hop.first(&mut self.items, now);
             unparked.append(&mut hop.unparked);
             let Some(order) = first else { continue };
-            let kept = match order.0 <= URGENT {
+            let kept = match order.urgency() <= URGENT {
                 true => 0,
                 false => limits.kept_back,
             };
@@ -224,8 +240,8 @@ impl Index {
             let room = window
                 .saturating_add(limits.kept_back)
                 .saturating_sub(hop.in_flight);
-            let candidate = (order.0, hop.in_flight, order);
-            let may = order.0 <= least && free > kept && room > kept;
+            let candidate = (order.urgency(), hop.in_flight, order);
+            let may = order.urgency() <= least && free > kept && room > kept;
             if may && best.is_none_or(|best| candidate < best) {
                 best = Some(candidate);
             }
@@ -234,7 +250,7 @@ impl Index {
             self.unwatch(number);
             self.watch(number);
         }
-        self.take_off(best?.2.3, true)
+        self.take_off(best?.2.number(), true)
     }
 
     /// Takes in what came of a delivery: the window of its next hop grows or shrinks.
@@ -399,7 +415,7 @@ impl Index {
         let mut orders = self.listed.range((from, std::ops::Bound::Unbounded));
         for order in orders.by_ref().take(LOOKED_AT) {
             last = Some(*order);
-            let item = self.items.get(order.3);
+            let item = self.items.get(order.number());
             if let Some(item) = item.filter(|item| wanted.is_none_or(|hop| item.hop == hop)) {
                 found.push(item.id);
             }

@@ -1,9 +1,15 @@
 //! The entries in memory: 64 octets each, found by name or by a small number.
 //!
 //! Promises: a number stands for one entry until that is taken out; then for another one, perhaps.
+//! Names are kept once, in the entries; the table that finds them has numbers only.
 
-use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::str::FromStr;
 
+use hashbrown::HashTable;
+
+use super::operator::NotACursor;
 use crate::clock::Timestamp;
 use crate::message::{EntryId, MessageId, Precedence};
 use crate::store::{EntryBrief, EntryRow, EntryState};
@@ -12,8 +18,68 @@ use crate::store::{EntryBrief, EntryRow, EntryState};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Number(pub(super) u32);
 
-/// The place of an entry in the order: urgency (0 is the most), end of life, arrival, number.
-pub(super) type Order = (u8, i64, i64, Number);
+/// The place of an entry in the order: urgency (0 is the most), end of life, arrival, number; the
+/// times in milliseconds. One number, because several trees hold it for each entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Order(u128);
+
+impl Order {
+    /// So many bits are a time: enough for two thousand years from 1970, and later is then.
+    const TIME: u32 = 46;
+    const LATEST: u64 = (1 << Self::TIME) - 1;
+    const NUMBER: u32 = u32::BITS;
+    const URGENCY: u32 = Self::NUMBER + 2 * Self::TIME;
+
+    fn of(urgency: u8, expires: u64, arrived: u64, number: Number) -> Self {
+        let time = |milliseconds: u64| u128::from(milliseconds.min(Self::LATEST));
+        Self(
+            u128::from(urgency) << Self::URGENCY
+                | time(expires) << (Self::NUMBER + Self::TIME)
+                | time(arrived) << Self::NUMBER
+                | u128::from(number.0),
+        )
+    }
+
+    fn part(self, from: u32, bits: u32) -> u64 {
+        u64::try_from(self.0 >> from & ((1 << bits) - 1)).unwrap_or(u64::MAX)
+    }
+
+    /// How urgent it is; 0 is the most.
+    pub(super) fn urgency(self) -> u8 {
+        u8::try_from(self.part(Self::URGENCY, u128::BITS - Self::URGENCY)).unwrap_or(u8::MAX)
+    }
+
+    /// Which entry.
+    pub(super) fn number(self) -> Number {
+        Number(u32::try_from(self.part(0, Self::NUMBER)).unwrap_or(u32::MAX))
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expires = self.part(Self::NUMBER + Self::TIME, Self::TIME);
+        let arrived = self.part(Self::NUMBER, Self::TIME);
+        let number = self.number().0;
+        write!(f, "{}.{expires}.{arrived}.{number}", self.urgency())
+    }
+}
+
+impl FromStr for Order {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let mut parts = text.splitn(4, '.');
+        let mut part = || parts.next().ok_or(NotACursor);
+        let urgency: u8 = part()?.parse().map_err(|_| NotACursor)?;
+        let expires = part()?.parse().map_err(|_| NotACursor)?;
+        let arrived = part()?.parse().map_err(|_| NotACursor)?;
+        let number = Number(part()?.parse().map_err(|_| NotACursor)?);
+        match urgency <= Precedence::Override.number() {
+            true => Ok(Self::of(urgency, expires, arrived, number)),
+            false => Err(NotACursor),
+        }
+    }
+}
 
 /// Where an entry waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +178,27 @@ impl Item {
     /// Its place in the order.
     pub(super) fn order(&self, number: Number) -> Order {
         let urgency = Precedence::Override.number() - self.precedence.number();
-        (urgency, self.expires, self.arrived, number)
+        let milliseconds = |micros: i64| u64::try_from(micros / 1000).unwrap_or(0);
+        let (expires, arrived) = (milliseconds(self.expires), milliseconds(self.arrived));
+        Order::of(urgency, expires, arrived, number)
+    }
+
+    /// Whether it waits, or has waited, because its sender asked for it.
+    pub(super) fn is_held_by_its_sender(&self) -> bool {
+        !self.tried && self.due > self.arrived
+    }
+
+    /// Takes away what of its wait cannot be meant: no retry is later than the longest interval of
+    /// its precedence from now, and what was never tried waits for nothing but what its sender
+    /// asked for. A clock that was set back since it was written would have it wait that much more.
+    pub(super) fn bound_wait(&mut self, now: i64, longest: &Longest) {
+        if self.tried {
+            self.due = self
+                .due
+                .min(now.saturating_add(longest.of(self.precedence)));
+        } else if !self.is_held_by_its_sender() {
+            self.due = self.due.min(now);
+        }
     }
 
     /// When somebody must look at it, beside its attempts.
@@ -125,18 +211,39 @@ impl Item {
     }
 }
 
+/// The longest wait from one attempt to the next, by precedence, in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Longest(pub(super) [i64; Precedence::ALL.len()]);
+
+impl Default for Longest {
+    fn default() -> Self {
+        Self([i64::MAX; Precedence::ALL.len()])
+    }
+}
+
+impl Longest {
+    fn of(&self, precedence: Precedence) -> i64 {
+        let all = Precedence::ALL.iter().zip(self.0);
+        let mut own = all.filter(|(of, _)| **of == precedence);
+        own.next().map_or(i64::MAX, |(_, longest)| longest)
+    }
+}
+
 /// All entries.
 #[derive(Debug, Default)]
 pub(super) struct Items {
     all: Vec<Item>,
     free: Vec<Number>,
-    names: HashMap<EntryId, Number>,
+    names: HashTable<Number>,
+    hash: RandomState,
 }
 
 impl Items {
     pub(super) fn reserve(&mut self, count: usize) {
         self.all.reserve_exact(count);
-        self.names.reserve(count);
+        let (all, hash) = (&self.all, &self.hash);
+        self.names
+            .reserve(count, |number| hash_of(all, hash, *number));
     }
 
     /// How many there are.
@@ -146,12 +253,17 @@ impl Items {
 
     /// The number of an entry.
     pub(super) fn number(&self, id: EntryId) -> Option<Number> {
-        self.names.get(&id).copied()
+        let is_it = |number: &Number| at(&self.all, *number).is_some_and(|item| item.id == id);
+        self.names.find(self.hash.hash_one(id), is_it).copied()
+    }
+
+    /// Every number that is an entry's, or was one's.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = Number> + use<> {
+        (0..u32::try_from(self.all.len()).unwrap_or(u32::MAX)).map(Number)
     }
 
     pub(super) fn get(&self, number: Number) -> Option<&Item> {
-        let item = self.all.get(usize::try_from(number.0).ok()?)?;
-        (item.place != Place::Free).then_some(item)
+        at(&self.all, number).filter(|item| item.place != Place::Free)
     }
 
     pub(super) fn get_mut(&mut self, number: Number) -> Option<&mut Item> {
@@ -161,18 +273,23 @@ impl Items {
 
     /// Adds an entry, or replaces what is known of it.
     pub(super) fn put(&mut self, item: Item) -> Number {
-        let known = self.number(item.id).or_else(|| self.free.pop());
-        let number = known.unwrap_or_else(|| {
+        let known = self.number(item.id);
+        let hashed = self.hash.hash_one(item.id);
+        let number = known.or_else(|| self.free.pop()).unwrap_or_else(|| {
             // Four thousand million entries do not fit into the memory of any machine.
             Number(u32::try_from(self.all.len()).unwrap_or(u32::MAX))
         });
-        self.names.insert(item.id, number);
         match self
             .all
             .get_mut(usize::try_from(number.0).unwrap_or(usize::MAX))
         {
             Some(old) => *old = item,
             None => self.all.push(item),
+        }
+        if known.is_none() {
+            let (all, hash) = (&self.all, &self.hash);
+            let hash_of = |number: &Number| hash_of(all, hash, *number);
+            self.names.insert_unique(hashed, number, hash_of);
         }
         number
     }
@@ -184,7 +301,10 @@ impl Items {
         };
         item.place = Place::Free;
         let id = item.id;
-        self.names.remove(&id);
+        let hashed = self.hash.hash_one(id);
+        if let Ok(found) = self.names.find_entry(hashed, |found| *found == number) {
+            found.remove();
+        }
         self.free.push(number);
     }
 
@@ -201,4 +321,13 @@ impl Items {
             .iter()
             .filter(move |item| item.message == wanted && item.place != Place::Free)
     }
+}
+
+fn at(all: &[Item], number: Number) -> Option<&Item> {
+    all.get(usize::try_from(number.0).ok()?)
+}
+
+/// Every number in the table is an entry's.
+fn hash_of(all: &[Item], hash: &RandomState, number: Number) -> u64 {
+    at(all, number).map_or(0, |item| hash.hash_one(item.id))
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`put`], [`Queue::put`]: the only way into the queue. [`Queue::claim`]: the next entry that may go.
 //! - `schedule`: life, retry, notice and alarm by precedence. `outcome`: what an attempt does.
-//! - `index`: the order in memory, of `items` in `hop`s with a `window` each.
+//! - `index`: the order in memory, of `items` in `hop`s with a `window` each. `steps`: a clock that is
+//!   set, and what that would do to retries.
 //! - `operator`: list, hold, resume, retry now, redirect, remove; hold and resume a whole next hop.
 //!   `minimize`: orders that hold less urgent traffic into an area. `census`: how it all stands.
 //!
@@ -21,6 +22,7 @@ mod minimize;
 mod operator;
 mod outcome;
 mod schedule;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -34,7 +36,9 @@ use zeroize::Zeroizing;
 pub use census::{Census, Standing};
 pub use index::Over;
 pub use minimize::{Imposed, InForce, MinimizeError};
-pub use operator::{ANOTHER_NEXT_HOP, Cursor, EntryAct, NotACursor, OperatorError, Page, Which};
+pub use operator::{
+    ANOTHER_NEXT_HOP, Cursor, EntryAct, NotACursor, OperatorError, Page, TOGETHER, Which,
+};
 pub use outcome::{Failure, FailureReason, Finished, Next, Outcome};
 pub use schedule::{Pace, Schedule};
 
@@ -205,7 +209,7 @@ impl Queue {
         clock: Clock,
     ) -> Result<Self, Fault> {
         let order = Arc::new(Ordering {
-            index: Mutex::default(),
+            index: Mutex::new(Index::new(schedule.longest())),
             changed: Notify::new(),
             clock: clock.clone(),
         });
@@ -383,6 +387,17 @@ impl Queue {
         committed
     }
 
+    /// As [`Queue::settle`], of many entries in one commit.
+    pub async fn settle_all(
+        &self,
+        together: Vec<InHands>,
+        change: Change,
+    ) -> Result<Committed, Fault> {
+        let committed = self.store.commit(change).await;
+        drop(together);
+        committed
+    }
+
     /// Has whoever waits look again.
     pub fn wake(&self) {
         self.order.changed.notify_one();
@@ -390,7 +405,12 @@ impl Queue {
 
     /// Waits until there may be something to claim that a claim at `since` did not see.
     pub async fn wait(&self, since: Timestamp) {
-        let next = self.order.lock().next_after(since);
+        let next = {
+            let mut index = self.order.lock();
+            // Set back since then, the clock shows less than `since`, and so do the times in the index.
+            index.follow(&self.clock);
+            index.next_after(since.min(self.clock.now()))
+        };
         let changed = self.order.changed.notified();
         match next {
             None => changed.await,
@@ -411,7 +431,10 @@ impl Queue {
             // What is delivered now could not be recorded, and would be delivered again.
             return Err(Fault::Closed(why));
         }
-        let chosen = next(&mut self.order.lock());
+        let mut index = self.order.lock();
+        index.follow(&self.clock);
+        let chosen = next(&mut index);
+        drop(index);
         Ok(chosen.map(|(id, why)| (Chosen(self.holding(id)), why)))
     }
 
@@ -466,6 +489,21 @@ impl Claimed {
     /// The message as it goes on the wire: CRLF lines, not dot-stuffed.
     pub fn body(&self) -> &[u8] {
         &self.kept.body
+    }
+
+    /// Keeps the entry in hands, and lets go of what was read of it.
+    pub fn without_message(self) -> InHands {
+        InHands(self.hold)
+    }
+}
+
+/// An entry in hands, without its message. Dropped, it goes back into the queue as it then is.
+pub struct InHands(Hold);
+
+impl InHands {
+    /// Which entry.
+    pub fn id(&self) -> EntryId {
+        self.0.id
     }
 }
 

@@ -3,7 +3,7 @@
 //! Refuses: an entry that is being delivered at this moment; an act that would change nothing.
 
 use super::index::NotTaken;
-use super::items::{Number, Order};
+use super::items::Order;
 use super::outcome::{event, give_up};
 use super::{Claimed, Finished, Hold, Kept, Queue};
 use crate::audit::{Act, Event};
@@ -13,8 +13,8 @@ use crate::store::{Change, EntryRow, EntryState, Fault, PausedRow, Permitted};
 
 /// What an entry was judged under that was given another next hop: no rules that are in force.
 pub const ANOTHER_NEXT_HOP: &str = "another next hop";
-/// So many entries are acted on in one commit.
-const TOGETHER: usize = 100;
+/// So many entries are acted on in one commit at most.
+pub const TOGETHER: usize = 256;
 
 /// Which entries an act is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,7 @@ pub struct Cursor(Order);
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (urgency, expires, arrived, number) = self.0;
-        write!(f, "{urgency}.{expires}.{arrived}.{}", number.0)
+        self.0.fmt(f)
     }
 }
 
@@ -65,14 +64,7 @@ impl std::str::FromStr for Cursor {
     type Err = NotACursor;
 
     fn from_str(text: &str) -> Result<Self, NotACursor> {
-        let mut parts = text.splitn(4, '.');
-        let mut part = || parts.next().ok_or(NotACursor);
-        Ok(Self((
-            part()?.parse().map_err(|_| NotACursor)?,
-            part()?.parse().map_err(|_| NotACursor)?,
-            part()?.parse().map_err(|_| NotACursor)?,
-            Number(part()?.parse().map_err(|_| NotACursor)?),
-        )))
+        text.parse().map(Self)
     }
 }
 
@@ -370,8 +362,8 @@ impl Queue {
         self.store.commit(change).await.map(|_| true)
     }
 
-    /// Prepares the removal of an entry; [`Queue::settle`] does it. Between the two the caller adds
-    /// the report for the originator.
+    /// Prepares the removal of an entry; [`Queue::settle_all`] does it. Between the two the caller
+    /// adds the report for the originator.
     pub fn remove(
         &self,
         id: EntryId,

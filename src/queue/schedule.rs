@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::items::Longest;
 use crate::clock::Timestamp;
 use crate::message::{EntryId, Precedence};
 
@@ -118,6 +119,16 @@ impl Schedule {
             .min(pace.longest_retry);
         let permille = 900 + mix(id, attempts) % 201;
         later(at, interval.saturating_mul(permille) / 1000)
+    }
+}
+
+impl Schedule {
+    /// No retry is later than this after an attempt.
+    pub(super) fn longest(&self) -> Longest {
+        Longest(self.paces.each_ref().map(|pace| {
+            let with_jitter = pace.longest_retry.saturating_mul(11) / 10;
+            i64::try_from(with_jitter.as_micros()).unwrap_or(i64::MAX)
+        }))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::message::service::{Asked, DeliverBy, Service, Terms};
 use crate::store::engine::Assurance;
 use crate::store::{EngineKind, ReplyRow, Settings, StoreKey};
 
+mod clock;
 mod long;
 mod minimize;
 mod windows;

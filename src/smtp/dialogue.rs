@@ -6,7 +6,8 @@
 //! Refuses: servers that do not offer what the message needs (8BITMIME, BINARYMIME, SMTPUTF8,
 //! REQUIRETLS, DELIVERBY, SIZE): the recipient's outcome is `Failed`, nothing is converted, because
 //! conversion breaks signatures, and nothing that was asked for is silently left away.
-//! Attacks stopped here: replies injected before the handshake; a stripped STARTTLS.
+//! Attacks stopped here: replies injected before the handshake; a stripped STARTTLS; a reply to a
+//! message that was not sent yet.
 //! Standards: RFC 5321 §3, §4.5.3.2; RFC 2033 (LMTP); RFC 2920; RFC 3207; RFC 1870; RFC 6152;
 //! RFC 6710; RFC 3030; RFC 3461; RFC 8689; RFC 6531; RFC 2852.
 
@@ -440,6 +441,10 @@ impl Dialogue {
     }
 
     fn send_message(&mut self) {
+        if !self.replies.is_empty() {
+            // It would be taken for the reply to a message that the server does not have yet.
+            return self.broken((4, 5, 0), "the server answered before it had the message");
+        }
         self.state = State::Final(0);
         if let Some(active) = &mut self.active {
             self.output.extend(active.take_content());

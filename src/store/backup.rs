@@ -205,7 +205,11 @@ fn fill(from: &Path, settings: &Settings, dir: &Path, bodies: &Path) -> Result<C
         let (kind, content) = source.record()?;
         match kind {
             VALUE => {
-                let (table, key, value) = parse(&content).ok_or_else(|| source.malformed())?;
+                let parsed = parse(&content).ok_or_else(|| source.malformed())?;
+                let (Some(table), key, value) = parsed else {
+                    // Of a version that had a table more.
+                    continue;
+                };
                 copied.values += 1;
                 if table == Table::Audit
                     && let Ok(key) = <[u8; 8]>::try_from(key)
@@ -352,7 +356,8 @@ fn value(table: Table, key: &[u8], value: &[u8]) -> Vec<u8> {
     [&length(name)[..], name, &length(key), key, value].concat()
 }
 
-fn parse(record: &[u8]) -> Option<(Table, &[u8], &[u8])> {
+/// Table, key and value of a record; no table where that is one that older versions had.
+fn parse(record: &[u8]) -> Option<(Option<Table>, &[u8], &[u8])> {
     let counted = |octets: &'_ [u8]| -> Option<(usize, usize)> {
         let length = octets.first_chunk::<4>()?;
         Some((4, usize::try_from(u32::from_be_bytes(*length)).ok()?))
@@ -361,7 +366,9 @@ fn parse(record: &[u8]) -> Option<(Table, &[u8], &[u8])> {
     let (name, rest) = record.get(skip..)?.split_at_checked(length)?;
     let (skip, length) = counted(rest)?;
     let (key, value) = rest.get(skip..)?.split_at_checked(length)?;
-    Some((Table::named(std::str::from_utf8(name).ok()?)?, key, value))
+    let name = std::str::from_utf8(name).ok()?;
+    let table = Table::named(name);
+    (table.is_some() || Table::was_named(name)).then_some((table, key, value))
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
@@ -483,6 +490,49 @@ mod tests {
             assert!(refused(&whole[..at], 1), "cut at {at}");
         }
         assert!(refused(&[&whole[..], b"more"].concat(), 1));
+    }
+
+    /// The same backup as a version with tables more would have made it.
+    fn with_table(from: &Path, to: &Path, name: &str) {
+        let key = StoreKey::new([1; 32]);
+        let mut source = In::open(from, &key).unwrap();
+        let mut out = Out {
+            file: BufWriter::new(File::create(to).unwrap()),
+            tally: Tally::new(&key),
+        };
+        out.file.write_all(HEAD).unwrap();
+        for value in [&b""[..], &[0x5a; 40]] {
+            let length = u8::try_from(name.len()).unwrap();
+            let octets = [&[0, 0, 0, length], name.as_bytes(), &[0, 0, 0, 1, 7], value];
+            out.record(VALUE, &octets.concat()).unwrap();
+        }
+        loop {
+            match source.record().unwrap() {
+                (END, _) => return out.end().unwrap(),
+                (kind, content) => out.record(kind, &content).unwrap(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_backup_of_an_older_version_is_restored_without_the_table_that_is_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        store.commit_blocking(fill(1)).unwrap();
+        let file = dir.path().join("backup");
+        let copied = store.backup(&file, "operator", &clock()).unwrap();
+        for (name, is_known) in [("ready", true), ("entry2", false)] {
+            let old = dir.path().join(name);
+            with_table(&file, &old, name);
+            let there = tempfile::tempdir().unwrap();
+            let restored = restore(&old, &settings(there.path()), &clock());
+            assert_eq!(restored.is_ok(), is_known, "{name}: {restored:?}");
+            let Ok(restored) = restored else { continue };
+            assert_eq!(restored.values, copied.values);
+            check_filled(&open(there.path()), 1);
+            let found = examine(&settings(there.path()));
+            assert_eq!(found.unwrap().findings, []);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! fails alone; events get their place in the chain in commit order.
 //! Refuses: everything after the engine failed, until `recover` has opened it again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +17,7 @@ use super::bodies::{Bodies, INLINE_LIMIT, Place, Written};
 use super::change::{Change, Op};
 use super::crash::{self, Point};
 use super::engine::{StopOnPanic, Table, Write};
+use super::known::Index;
 use super::lanes::{Lanes, Taken};
 use super::recover::Recovery;
 use super::rows::{DraftRow, EntryRow};
@@ -25,7 +26,7 @@ use super::start::{body_key, draft_name, entry_name};
 use super::{Applied, Committed, Fault, MINIMIZE, PAUSED, POLICIES, Shared, awaited, certificates};
 use crate::audit::export::Export;
 use crate::audit::{Chain, Event, Record};
-use crate::message::{DraftId, EntryId, Precedence};
+use crate::message::Precedence;
 
 /// A row as it is kept: with the place of its body.
 #[derive(Serialize, Deserialize)]
@@ -58,34 +59,6 @@ pub(super) struct Job {
     pub(super) prepared: Prepared,
     pub(super) answer: Answer,
     pub(super) begun: Instant,
-}
-
-/// The rows that are there, as far as the committer must know them.
-#[derive(Default)]
-pub(super) struct Index {
-    pub(super) drafts: HashMap<DraftId, Known>,
-    pub(super) entries: HashMap<EntryId, Known>,
-}
-
-/// What the committer knows of a row.
-pub(super) struct Known {
-    pub(super) revision: u64,
-    /// Where its body is, when it has a file of its own.
-    pub(super) file: Option<Box<Place>>,
-}
-
-impl Known {
-    pub(super) fn new(revision: u64, body: &Place) -> Self {
-        let file = match body {
-            Place::File { .. } => Some(Box::new(body.clone())),
-            Place::Inline => None,
-        };
-        Self { revision, file }
-    }
-
-    fn body(self) -> Place {
-        self.file.map_or(Place::Inline, |file| *file)
-    }
 }
 
 pub(super) struct Committer {
@@ -255,27 +228,25 @@ impl Committer {
         let mut seen = HashSet::new();
         for op in ops {
             let (PreparedOp::Body(op, _) | PreparedOp::Plain(op)) = op;
+            let (drafts, entries) = (&self.index.drafts, &self.index.entries);
+            // Whether the row is there, and is that of the revision that is spoken of.
             let (name, known, expected) = match op {
-                Op::PutDraft(row, _) => (
-                    draft_name(row.id),
-                    self.index.drafts.get(&row.id),
-                    Expected::None,
-                ),
-                Op::PutEntry(row, _) => (
-                    entry_name(row.id),
-                    self.index.entries.get(&row.id),
-                    Expected::None,
-                ),
-                Op::UpdateDraft(row) => (
-                    draft_name(row.id),
-                    self.index.drafts.get(&row.id),
-                    Expected::Revision(row.revision),
-                ),
-                Op::UpdateEntry(row) => (
-                    entry_name(row.id),
-                    self.index.entries.get(&row.id),
-                    Expected::Revision(row.revision),
-                ),
+                Op::PutDraft(row, _) => {
+                    let known = drafts.is_at(&row.id, row.revision);
+                    (draft_name(row.id), known, Expected::None)
+                }
+                Op::PutEntry(row, _) => {
+                    let known = entries.is_at(&row.id, row.revision);
+                    (entry_name(row.id), known, Expected::None)
+                }
+                Op::UpdateDraft(row) => {
+                    let known = drafts.is_at(&row.id, row.revision);
+                    (draft_name(row.id), known, Expected::Revision)
+                }
+                Op::UpdateEntry(row) => {
+                    let known = entries.is_at(&row.id, row.revision);
+                    (entry_name(row.id), known, Expected::Revision)
+                }
                 // One value, replaced whole: it conflicts only with a second one in the change.
                 Op::PutCertificate(_) | Op::RemoveCertificate(_) => {
                     (certificates::name(op), None, Expected::None)
@@ -287,18 +258,16 @@ impl Committer {
                 Op::Paused(_) => ("paused".to_owned(), None, Expected::None),
                 Op::Policies(_) => ("policies".to_owned(), None, Expected::None),
                 Op::QuarantineDraft(id) | Op::RemoveDraft(id) => {
-                    (draft_name(*id), self.index.drafts.get(id), Expected::Any)
+                    (draft_name(*id), drafts.is_at(id, 0), Expected::Any)
                 }
                 Op::QuarantineEntry(id) | Op::RemoveEntry(id) => {
-                    (entry_name(*id), self.index.entries.get(id), Expected::Any)
+                    (entry_name(*id), entries.is_at(id, 0), Expected::Any)
                 }
             };
             let conflict = match (expected, known) {
                 (Expected::None, Some(_)) => Some("is there already"),
-                (Expected::Any | Expected::Revision(_), None) => Some("is not there any more"),
-                (Expected::Revision(revision), Some(known)) if known.revision != revision => {
-                    Some("was changed since it was read")
-                }
+                (Expected::Any | Expected::Revision, None) => Some("is not there any more"),
+                (Expected::Revision, Some(false)) => Some("was changed since it was read"),
                 _ => None,
             };
             if let Some(conflict) = conflict {
@@ -367,20 +336,20 @@ impl Committer {
                 awaited::stage(&self.shared.sealer, op, &mut group.writes)
             }
             Op::RemoveDraft(id) => {
-                let known = self.index.drafts.remove(&id);
+                let body = self.index.drafts.remove(&id);
                 group
                     .writes
                     .push(Write::Remove(Table::Draft, id.octets().to_vec()));
-                forget(known, &draft_name(id), group);
+                forget(body, &draft_name(id), group);
                 group.applied.push(Applied::DraftGone(id));
                 Ok(())
             }
             Op::RemoveEntry(id) => {
-                let known = self.index.entries.remove(&id);
+                let body = self.index.entries.remove(&id);
                 group
                     .writes
                     .push(Write::Remove(Table::Entry, id.octets().to_vec()));
-                forget(known, &entry_name(id), group);
+                forget(body, &entry_name(id), group);
                 group.applied.push(Applied::EntryGone(id));
                 Ok(())
             }
@@ -414,13 +383,9 @@ impl Committer {
         place: Option<Place>,
         group: &mut Group,
     ) -> Result<(), Fault> {
-        let known = self.index.drafts.remove(&row.id);
-        let body = place
-            .or_else(|| known.map(Known::body))
-            .unwrap_or(Place::Inline);
+        let body = place.unwrap_or_else(|| self.index.drafts.body(&row.id));
         row.revision += 1;
-        let known = Known::new(row.revision, &body);
-        self.index.drafts.insert(row.id, known);
+        self.index.drafts.insert(row.id, row.revision, &body);
         let key = row.id.octets().to_vec();
         let stored = Stored { row, body };
         group
@@ -436,13 +401,9 @@ impl Committer {
         place: Option<Place>,
         group: &mut Group,
     ) -> Result<(), Fault> {
-        let known = self.index.entries.remove(&row.id);
-        let body = place
-            .or_else(|| known.map(Known::body))
-            .unwrap_or(Place::Inline);
+        let body = place.unwrap_or_else(|| self.index.entries.body(&row.id));
         row.revision += 1;
-        let known = Known::new(row.revision, &body);
-        self.index.entries.insert(row.id, known);
+        self.index.entries.insert(row.id, row.revision, &body);
         let key = row.id.octets().to_vec();
         let stored = Stored { row, body };
         group
@@ -513,7 +474,7 @@ type Answer = Box<dyn FnOnce(Result<Committed, Fault>) + Send>;
 enum Expected {
     Any,
     None,
-    Revision(u64),
+    Revision,
 }
 
 impl Exporter {
@@ -554,11 +515,11 @@ pub(super) fn causes(fault: &Fault) -> String {
     text
 }
 
-fn forget(known: Option<Known>, name: &str, group: &mut Group) {
-    let Some(known) = known else { return };
-    match known.body() {
-        Place::File { name, .. } => group.forgotten.push(name),
-        Place::Inline => group
+fn forget(body: Option<Place>, name: &str, group: &mut Group) {
+    match body {
+        None => {}
+        Some(Place::File { name, .. }) => group.forgotten.push(name),
+        Some(Place::Inline) => group
             .writes
             .push(Write::Remove(Table::Body, body_key(name))),
     }

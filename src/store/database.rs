@@ -14,7 +14,7 @@ use super::engine::{Assurance, Engine, EngineFault, EngineKind, LastStop};
 use super::redb::Redb;
 #[cfg(feature = "sled")]
 use super::sled::Sled;
-use super::{Fault, bodies::fault};
+use super::{Fault, bodies::fault, progress};
 
 /// So much is written anew at once.
 const PIECE: usize = 1 << 20;
@@ -67,6 +67,15 @@ impl Database {
                 source: source.into(),
             })?;
         }
+        let octets = size(&self.path).unwrap_or(0);
+        progress::told(octets, last, || self.open_checked(assurance, last))
+    }
+
+    fn open_checked(
+        &self,
+        assurance: Assurance,
+        last: LastStop,
+    ) -> Result<Box<dyn Engine>, EngineFault> {
         match self.kind {
             EngineKind::Redb => Ok(Box::new(Redb::open(&self.path, assurance, last)?)),
             #[cfg(feature = "sled")]

@@ -54,6 +54,15 @@ impl Table {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }
 
+    /// Whether older stores had a table of that name, which no version needs any more: stores lose it
+    /// when they are opened, backups when they are restored.
+    pub fn was_named(name: &str) -> bool {
+        name == Self::OF_OLD
+    }
+
+    /// Before 20261121: the order of the entries that were ready, repeated from their rows.
+    pub(super) const OF_OLD: &str = "ready";
+
     /// Its name inside an engine.
     pub const fn name(self) -> &'static str {
         match self {

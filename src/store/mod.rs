@@ -1,21 +1,19 @@
 //! Durability: what is kept, and `commit`, which makes state and events durable together.
 //!
-//! - `change`: what one act changes. `rows`: what is kept, `brief`: what is kept in memory of it.
-//!   `committer`: the one thread that writes, `lanes`: the way there, urgent changes first.
-//! - `recover`: how the store comes back after a failed commit; `slot`, `latency`: its engine, its pace.
+//! - `change`: what one act changes. `rows`: what is kept; `brief`, `known`: of that, in memory.
+//!   `committer`: the one thread that writes, `lanes`: the way there, urgent changes first. `recover`:
+//!   how the store comes back after a failed commit; `slot`, `latency`: its engine, its pace.
 //! - `awaited`, `certificates`, `entries`, `minimize`: what is kept beside drafts.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
 //!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one, `sled` the
 //!   other; `database`: which of them, and where.
 //! - [`examine`], [`backup`], [`upkeep`]: what an operator does to it: check; back up and restore;
-//!   compact and rekey.
-//! - [`crash`]: where a crash test kills the process.
+//!   compact and rekey. [`crash`]: where a crash test kills the process.
 //!
 //! Promises: when `commit` returns, the change is on stable storage, whole, with its events in the
 //! audit chain; before that, nothing of it is to be seen. Concurrent commits share one sync.
 //! Refuses: any work after a commit failed ([`Fault::Closed`]): what is on the disk is then
-//! unknown, until the engine was opened again and everything checked. A failed sync is never simply
-//! tried again.
+//! unknown, until the engine was opened again and everything checked. No failed sync is tried again.
 
 mod awaited;
 pub mod backup;
@@ -30,10 +28,12 @@ pub mod disk;
 pub mod engine;
 mod entries;
 pub mod examine;
+mod known;
 mod lanes;
 mod latency;
 mod marker;
 mod minimize;
+mod progress;
 mod recover;
 pub mod redb;
 mod rows;

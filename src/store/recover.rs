@@ -9,14 +9,12 @@
 //! Refuses: to work before the event that tells of it is durable; a change whose body was written
 //! before the failure, because the sweep may have taken its file.
 
-use std::collections::HashSet;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::brief::Briefs;
-use super::committer::{Committer, Known, Stored, causes};
+use super::committer::{Committer, Stored, causes};
 use super::engine::{Engine, LastStop, Table};
 use super::rows::{DraftRow, EntryRow};
 use super::start::{check_key, look_through, open_row};
@@ -112,8 +110,8 @@ impl Committer {
             let found = (vec![event], &mut Briefs::default());
             look_through(engine, &shared.sealer, &shared.bodies, now, found)
         })?;
-        let mut entries = differing(&self.index.entries, &index.entries);
-        let mut drafts = differing(&self.index.drafts, &index.drafts);
+        let mut entries = self.index.entries.differing(&index.entries);
+        let mut drafts = self.index.drafts.differing(&index.drafts);
         for applied in &self.recovery.uncertain {
             match applied {
                 Applied::Draft(row) => drop(drafts.insert(row.id)),
@@ -160,20 +158,6 @@ impl Committer {
         tracing::warn!("the store was opened again after a failed commit, and everything checked");
         Ok(())
     }
-}
-
-/// The rows of which one index knows something that the other does not.
-fn differing<I: Copy + Eq + Hash>(
-    before: &std::collections::HashMap<I, Known>,
-    now: &std::collections::HashMap<I, Known>,
-) -> HashSet<I> {
-    let revision = |index: &std::collections::HashMap<I, Known>, id: &I| {
-        index.get(id).map(|known| known.revision)
-    };
-    let all = before.keys().chain(now.keys());
-    all.filter(|id| revision(before, id) != revision(now, id))
-        .copied()
-        .collect()
 }
 
 fn row<R: serde::de::DeserializeOwned>(

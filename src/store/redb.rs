@@ -105,7 +105,7 @@ impl Redb {
 impl Redb {
     /// Takes out the table in which versions before 20261121 repeated the order of the queue.
     fn without_old_tables(&self) -> Result<(), EngineFault> {
-        const READY: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("ready");
+        const READY: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(Table::OF_OLD);
         let reading = self.database.begin_read();
         let reading = reading.map_err(|e| fault("begin reading", e))?;
         let tables = reading.list_tables();
@@ -365,5 +365,73 @@ mod tests {
         drop(engine);
         std::fs::write(&path, [0x55; 8192]).unwrap();
         assert!(Redb::open(&path, Assurance::Standard, LastStop::Clean).is_err());
+    }
+
+    /// As versions before 20261121 left it: with a table more, some of whose values were sealed.
+    fn with_old_table(path: &Path) {
+        let database = Database::builder().create(path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let ready = TableDefinition::<&[u8], &[u8]>::new("ready");
+            let mut open = transaction.open_table(ready).unwrap();
+            for n in 0..2500u32 {
+                let value = [0x5a; 40];
+                let value = if n.is_multiple_of(2) {
+                    &[][..]
+                } else {
+                    &value[..]
+                };
+                open.insert(&n.to_be_bytes()[..], value).unwrap();
+            }
+        }
+        transaction.commit().unwrap();
+    }
+
+    fn has_old_table(path: &Path) -> bool {
+        let database = Database::builder().create(path).unwrap();
+        let reading = database.begin_read().unwrap();
+        let mut names = reading.list_tables().unwrap();
+        names.any(|table| TableHandle::name(&table) == "ready")
+    }
+
+    #[test]
+    fn a_store_of_an_older_version_opens_and_goes_under_another_key() {
+        use super::super::tests::{check_filled, clock, fill, settings};
+        use super::super::{EngineKind, Settings, Store, StoreKey, examine, upkeep};
+        type Act = fn(&Settings);
+        let open: Act = |settings| drop(Store::open(settings.clone(), clock()).unwrap());
+        let check: Act = |settings| {
+            assert_eq!(examine::examine(settings).unwrap().findings, []);
+        };
+        let rekey: Act = |settings| {
+            let key = StoreKey::new([9; 32]);
+            upkeep::rekey(settings, key, &clock()).unwrap();
+        };
+        let compact: Act = |settings| assert!(upkeep::compact(settings).unwrap().after > 0);
+        for (act, key) in [(open, 1), (check, 1), (compact, 1), (rekey, 9)] {
+            let dir = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                engine: EngineKind::Redb,
+                ..settings(dir.path())
+            };
+            let store = Store::open(settings.clone(), clock()).unwrap();
+            for n in 1..=3 {
+                store.commit_blocking(fill(n)).unwrap();
+            }
+            drop(store);
+            let path = settings.dir.join("ravelin.redb");
+            with_old_table(&path);
+            assert!(has_old_table(&path));
+            act(&settings);
+            assert!(!has_old_table(&path));
+            let settings = Settings {
+                key: StoreKey::new([key; 32]),
+                ..settings
+            };
+            let store = Store::open(settings.clone(), clock()).unwrap();
+            (1..=3).for_each(|n| check_filled(&store, n));
+            drop(store);
+            assert_eq!(examine::examine(&settings).unwrap().findings, []);
+        }
     }
 }

@@ -27,6 +27,8 @@ const PIECE: usize = 4096;
 const COUNT: usize = 2;
 /// First octet of the keys of further pieces; the tables have smaller ones.
 const FURTHER: u8 = 0x80;
+/// First octet of the keys of a table of older stores: no other is ever given it.
+const OF_OLD: u8 = 7;
 /// What it keeps in memory, in octets.
 const CACHE: u64 = 64 << 20;
 
@@ -67,11 +69,23 @@ impl Sled {
             blobs: path.join(BLOBS),
             gate: RwLock::default(),
         };
+        engine.without_old_table()?;
         engine.apply(Vec::new())?;
         for dir in [Some(path), path.parent()].into_iter().flatten() {
             sync_dir(dir).map_err(|e| fault("sync its folder", e))?;
         }
         Ok(engine)
+    }
+
+    /// Takes out what versions before 20261121 repeated of the order of the queue: short keys, with
+    /// nothing behind them. What was taken out is on the disk with the next group.
+    fn without_old_table(&self) -> Result<(), EngineFault> {
+        for found in self.database.scan_prefix([OF_OLD]).keys() {
+            let key = found.map_err(|e| fault("read an old table", e))?;
+            let removed = self.database.remove(key);
+            removed.map_err(|e| fault("remove an old table", e))?;
+        }
+        Ok(())
     }
 
     /// How many pieces of the value stand elsewhere; none when there is no value.
@@ -242,9 +256,8 @@ const fn number(table: Table) -> u8 {
         Table::Entry => 4,
         Table::Meta => 5,
         Table::Quarantine => 6,
-        // 7 was a table of older stores.
-        Table::Certificate => 8,
-        Table::Awaited => 9,
+        Table::Certificate => OF_OLD + 1,
+        Table::Awaited => OF_OLD + 2,
     }
 }
 
@@ -280,5 +293,33 @@ fn fault(
         engine: NAME,
         attempt,
         source: source.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_version_repeated_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sled");
+        let engine = Sled::open(&path).unwrap();
+        let put = |table, key: &[u8]| Write::Put(table, key.to_vec(), vec![1; 9000]);
+        let kept = vec![put(Table::Quarantine, b"a"), put(Table::Certificate, b"b")];
+        engine.apply(kept).unwrap();
+        for n in 0..100 {
+            engine.database.insert([OF_OLD, n], &[0, 0]).unwrap();
+        }
+        engine.apply(Vec::new()).unwrap();
+        drop(engine);
+        for _ in 0..2 {
+            let engine = Sled::open(&path).unwrap();
+            assert_eq!(engine.database.scan_prefix([OF_OLD]).count(), 0);
+            for (table, key) in [(Table::Quarantine, b"a"), (Table::Certificate, b"b")] {
+                let value = engine.read(table, key).unwrap();
+                assert_eq!(value, Some(vec![1; 9000]));
+            }
+        }
     }
 }

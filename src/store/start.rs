@@ -19,12 +19,14 @@ use zeroize::Zeroizing;
 use super::awaited::AwaitedRow;
 use super::bodies::{Bodies, Place, sync_dir};
 use super::brief::{Briefs, Kept};
-use super::committer::{Committer, Exporter, Index, Known, Stored, quarantine, seal_record};
+use super::committer::{Committer, Exporter, Stored, quarantine, seal_record};
 use super::crash::{self, Point};
 use super::database::Database;
 use super::disk::Disk;
 use super::engine::{Engine, EngineFault, LastStop, Pair, Table, Write};
+use super::known::Index;
 use super::latency::Latency;
+use super::progress::Progress;
 use super::recover::{Make, Recovery};
 use super::rows::DraftRow;
 use super::sealing::Sealer;
@@ -345,12 +347,16 @@ fn load(
     briefs: &mut Briefs,
 ) -> Result<Index, Fault> {
     let mut index = Index::default();
+    let (mut progress, mut revisions) = (Progress::begin(), Vec::new());
     for_each(engine, Table::Entry, |pair| {
-        if let Err(text) = load_entry(sealer, bodies, pair, &mut index, briefs) {
-            found.set_aside(Table::Entry, pair, text);
+        match load_entry(sealer, bodies, pair, &mut index, briefs) {
+            Ok(known) => revisions.push(known),
+            Err(text) => found.set_aside(Table::Entry, pair, text),
         }
+        progress.one_more();
         Ok(())
     })?;
+    index.entries.load(revisions);
     for_each(engine, Table::Draft, |pair| {
         let row = open_row::<Stored<DraftRow>>(sealer, Table::Draft, &pair.key, &pair.value);
         let checked = row.and_then(|stored| {
@@ -361,8 +367,7 @@ fn load(
         });
         match checked {
             Ok(Stored { row, body }) => {
-                let known = Known::new(row.revision, &body);
-                index.drafts.insert(row.id, known);
+                index.drafts.insert(row.id, row.revision, &body);
             }
             Err(text) => found.set_aside(Table::Draft, pair, text),
         }
@@ -378,14 +383,14 @@ fn load(
     Ok(index)
 }
 
-/// Takes over one entry, if its row can be read.
+/// Takes over one entry, if its row can be read: its name and its revision.
 fn load_entry(
     sealer: &Sealer,
     bodies: &Bodies,
     pair: &Pair,
     index: &mut Index,
     briefs: &mut Briefs,
-) -> Result<(), String> {
+) -> Result<(EntryId, u64), String> {
     let json = sealer
         .open(Table::Entry, &pair.key, &pair.value)
         .ok_or("it was changed")?;
@@ -395,9 +400,9 @@ fn load_entry(
         bodies.check(name, row.size)?;
     }
     briefs.add(&row);
-    let known = Known::new(row.revision, &body);
-    index.entries.insert(row.id, known);
-    Ok(())
+    let known = (row.id, row.revision);
+    index.entries.place(row.id, body);
+    Ok(known)
 }
 
 impl Findings {
@@ -449,10 +454,10 @@ fn sweep(
     index: &Index,
     found: &Findings,
 ) -> Result<u64, Fault> {
-    let known = index.entries.values().chain(index.drafts.values());
-    let named = known.filter_map(|known| match known.file.as_deref() {
-        Some(Place::File { name, .. }) => Some(name.clone()),
-        Some(Place::Inline) | None => None,
+    let files = index.entries.files().chain(index.drafts.files());
+    let named = files.filter_map(|file| match file {
+        Place::File { name, .. } => Some(name.clone()),
+        Place::Inline => None,
     });
     // The body of a row that was set aside stays, for whoever can still read the row.
     let mut stems: HashSet<String> = found.damaged.iter().map(|(name, _)| name.clone()).collect();

@@ -33,7 +33,10 @@ impl Told {
         let last = told.entry((next_hop.to_owned(), precedence));
         match last {
             std::collections::hash_map::Entry::Occupied(mut last) => {
-                let is_time = last.get().checked_add(apart).is_ok_and(|next| next <= now);
+                // A clock that was set back silences nobody.
+                let is_back = now < *last.get();
+                let is_time =
+                    is_back || last.get().checked_add(apart).is_ok_and(|next| next <= now);
                 if is_time {
                     last.insert(now);
                 }
@@ -122,5 +125,8 @@ mod tests {
         assert!(told.is_time("birch", Precedence::Routine, at(0)));
         assert!(!told.is_time("birch", Precedence::Routine, at(3599)));
         assert!(told.is_time("cedar", Precedence::Flash, at(1)));
+        assert!(told.is_time("birch", Precedence::Flash, at(86_400)));
+        assert!(told.is_time("birch", Precedence::Flash, at(0)));
+        assert!(!told.is_time("birch", Precedence::Flash, at(1)));
     }
 }

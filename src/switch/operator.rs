@@ -11,9 +11,11 @@ use crate::config::{Config, Link, SealProfile, TlsNeed};
 use crate::decision::Fault;
 use crate::deliver;
 use crate::message::EntryId;
-use crate::queue::{ANOTHER_NEXT_HOP, Cursor, EntryAct, OperatorError, Page, Which};
+use crate::queue::{
+    ANOTHER_NEXT_HOP, Claimed, Cursor, EntryAct, Finished, OperatorError, Page, TOGETHER, Which,
+};
 use crate::smtp::dialogue::Onward;
-use crate::store::{EntryRow, PausedRow};
+use crate::store::{Change, EntryRow, PausedRow};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,16 +146,7 @@ impl Switch {
             QueueAct::Resume => EntryAct::Resume,
             QueueAct::Retry => EntryAct::Retry,
             QueueAct::Redirect(to) => EntryAct::Redirect(to.clone()),
-            QueueAct::Remove => {
-                let mut done = Vec::with_capacity(ids.len());
-                for id in ids {
-                    match self.remove(*id, actor, reason).await {
-                        Err(OperatorError::Fault(fault)) => return Err(fault),
-                        result => done.push((*id, result)),
-                    }
-                }
-                return Ok(done);
-            }
+            QueueAct::Remove => return self.remove(ids, actor, reason).await,
         };
         let may = |row: &EntryRow| match &act {
             EntryAct::Redirect(to) => self
@@ -164,17 +157,66 @@ impl Switch {
         self.queue.act_on(ids, &act, actor, reason, may).await
     }
 
-    async fn remove(&self, id: EntryId, actor: &str, reason: &str) -> Result<(), OperatorError> {
-        let (claimed, finished) = self.queue.remove(id, actor, reason)?;
+    /// Takes entries out, many in one commit, each with its events and its report. An entry of which a
+    /// report is awaited is a commit of its own.
+    async fn remove(
+        &self,
+        ids: &[EntryId],
+        actor: &str,
+        reason: &str,
+    ) -> Result<Vec<(EntryId, Result<(), OperatorError>)>, crate::store::Fault> {
+        let mut done = Vec::with_capacity(ids.len());
+        for together in ids.chunks(TOGETHER) {
+            let mut change = Change::new();
+            let mut taken = Vec::with_capacity(together.len());
+            for id in together {
+                match self.queue.remove(*id, actor, reason) {
+                    // What is awaited of a message is looked at by one act at a time.
+                    Ok((claimed, finished)) if self.is_awaited(claimed.row()) => {
+                        done.push((*id, self.remove_alone(claimed, finished).await));
+                    }
+                    Ok((claimed, finished)) => {
+                        change.append(self.with_report(&claimed, finished, Onward::Silent));
+                        taken.push(claimed.without_message());
+                        // A report is signed: others are to come in between.
+                        tokio::task::yield_now().await;
+                    }
+                    Err(OperatorError::Fault(crate::store::Fault::Damaged { .. })) => {
+                        done.push((*id, Err(OperatorError::NotThere(*id))));
+                    }
+                    Err(OperatorError::Fault(fault)) => return Err(fault),
+                    Err(no) => done.push((*id, Err(no))),
+                }
+            }
+            if !taken.is_empty() {
+                let removed: Vec<_> = taken.iter().map(|entry| (entry.id(), Ok(()))).collect();
+                self.queue.settle_all(taken, change).await?;
+                done.extend(removed);
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl Switch {
+    /// Whether a report is awaited of its message; when that cannot be told, it is taken for so.
+    fn is_awaited(&self, row: &EntryRow) -> bool {
+        self.reports.knows(row.message).unwrap_or(true)
+    }
+
+    async fn remove_alone(
+        &self,
+        claimed: Claimed,
+        finished: Finished,
+    ) -> Result<(), OperatorError> {
+        let id = claimed.row().id;
         self.settle(claimed, finished, Onward::Silent).await;
         match self.queue.show(id)? {
             None => Ok(()),
             Some(_) => Err(OperatorError::InFlight(id)),
         }
     }
-}
 
-impl Switch {
     /// Whether an entry may go over the link `to`: its layers are fit for it, and the rules and
     /// routes in force lead there.
     fn fits(&self, config: &Config, row: &EntryRow, to: &str) -> Result<(), String> {

@@ -81,7 +81,6 @@ impl Switch {
     /// Commits an outcome with its report. When that fails the entry stays as it was, and is
     /// delivered again: twice is the lesser evil.
     pub(super) async fn settle(&self, claimed: Claimed, finished: Finished, onward: Onward) {
-        let told = told(claimed.row(), &finished, onward);
         let config = self.config.snapshot();
         let mut change = Change::new();
         let handed = self.handed(&config, &mut change, claimed.row(), &finished, onward);
@@ -89,10 +88,7 @@ impl Switch {
             tracing::error!(fault = %fault.chain(), "what is awaited could not be read");
             None
         });
-        change.append(finished.change);
-        if !told.is_empty() {
-            self.report(&mut change, &claimed, told);
-        }
+        change.append(self.with_report(&claimed, finished, onward));
         let (entry, awaited) = (claimed.row().id, change.awaited());
         match self.queue.settle(claimed, change).await {
             Ok(_) => self.reports.apply(awaited),
@@ -101,6 +97,21 @@ impl Switch {
             }
         }
         drop(turn);
+    }
+
+    /// What is to be committed of an outcome, with the report to the sender, where there is one.
+    pub(super) fn with_report(
+        &self,
+        claimed: &Claimed,
+        finished: Finished,
+        onward: Onward,
+    ) -> Change {
+        let told = told(claimed.row(), &finished, onward);
+        let mut change = finished.change;
+        if !told.is_empty() {
+            self.report(&mut change, claimed, told);
+        }
+        change
     }
 
     /// Adds the report to the sender, where there is one.

@@ -140,12 +140,11 @@ fn after_a_failed_sync_the_store_opens_again_by_itself_and_nothing_is_lost() {
 
 #[test]
 fn a_store_that_believes_what_the_kernel_shows_after_a_failed_sync_loses() {
-    let damaged = (0..12).filter(|syncs| {
-        let trouble = Trouble::SyncFails(*syncs);
-        let found = std::panic::catch_unwind(|| there_and_back(trouble, After::Nothing, 1));
+    // Whether something is lost depends on what is written before the store is opened again.
+    let damaged = (0..64_u64).any(|seed| {
+        let trouble = Trouble::SyncFails(u32::try_from(seed % 12).unwrap());
+        let found = std::panic::catch_unwind(|| there_and_back(trouble, After::Nothing, seed + 1));
         found.map_or(true, |(_, found)| !found.is_empty())
     });
-    let damaged = damaged.count();
-    assert!(damaged > 0, "what is written anew is never needed");
-    eprintln!("damaged: {damaged} of 12");
+    assert!(damaged, "what is written anew is never needed");
 }

@@ -4,9 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What the machine does beside what it is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Nothing.
+    Honest,
+    /// Syncs do nothing.
+    Lies,
+    /// What a failed sync forgot is not kept when it is written again, either.
+    Forgets,
+}
+
 /// The shim, and where its copies lie.
 pub struct Synced {
     shim: PathBuf,
+    /// A file that has the next sync fail.
+    fail: PathBuf,
     copies: PathBuf,
     root: PathBuf,
 }
@@ -20,7 +33,7 @@ impl Synced {
             .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
             .arg(&shim)
             .arg(source)
-            .arg("-lpthread")
+            .args(["-lpthread", "-ldl"])
             .status();
         match built {
             Ok(status) => assert!(status.success(), "synced.c does not compile"),
@@ -36,18 +49,23 @@ impl Synced {
         fs::create_dir_all(root).unwrap();
         Some(Self {
             shim,
+            fail: scratch.join("fail"),
             copies,
             root: root.canonicalize().unwrap(),
         })
     }
 
-    /// What a process needs in its environment to be watched.
-    pub fn environment(&self, lies: bool) -> [(&'static str, PathBuf); 4] {
+    /// What a process needs in its environment to be watched. Where it makes a file of the name in
+    /// `SYNCED_FAIL`, the next sync of a file fails.
+    pub fn environment(&self, manner: Manner) -> [(&'static str, PathBuf); 6] {
+        let yes = |is_so: bool| PathBuf::from(if is_so { "1" } else { "0" });
         [
             ("LD_PRELOAD", self.shim.clone()),
             ("SYNCED_ROOT", self.root.clone()),
             ("SYNCED_COPY", self.copies.clone()),
-            ("SYNCED_LIES", PathBuf::from(if lies { "1" } else { "0" })),
+            ("SYNCED_LIES", yes(manner == Manner::Lies)),
+            ("SYNCED_FORGETS", yes(manner == Manner::Forgets)),
+            ("SYNCED_FAIL", self.fail.clone()),
         ]
     }
 

@@ -1,7 +1,9 @@
 //! A long queue: pages, next hops and messages found in it, alarms, and what is overdue.
 
+use super::super::index::Index;
 use super::*;
 use crate::message::MessageId;
+use crate::store::EntryBrief;
 
 #[test]
 fn pages_are_in_the_order_of_delivery_and_leave_nobody_out() {
@@ -89,12 +91,22 @@ fn entries_are_found_by_their_message_and_next_hop_wherever_they_are() {
     assert!(none.unwrap().is_empty(), "the whole name counts");
 }
 
+/// ROUTINE for birch, in one commit.
+fn put_many(bench: &Bench, count: usize) -> Vec<EntryId> {
+    let mut change = Change::new();
+    let ids = (0..count).map(|_| {
+        let sealed = Sealed::for_test("birch", Precedence::Routine, b"x\r\n");
+        put(&mut change, sealed, bench.queue.schedule(), &bench.clock)
+    });
+    let ids = ids.collect();
+    bench.store.commit_blocking(change).unwrap();
+    ids
+}
+
 #[tokio::test]
 async fn an_act_on_many_is_few_commits_and_an_event_for_each() {
     let bench = bench(Limits::default());
-    let ids: Vec<_> = (0..250)
-        .map(|_| bench.put("birch", Precedence::Routine))
-        .collect();
+    let ids = put_many(&bench, 2 * TOGETHER + 88);
     let claimed = bench.claim().unwrap();
     let before = bench.store.counts().changes;
     let done = bench
@@ -104,13 +116,13 @@ async fn an_act_on_many_is_few_commits_and_an_event_for_each() {
         .unwrap();
     assert_eq!(bench.store.counts().changes - before, 3);
     let (yes, no): (Vec<_>, Vec<_>) = done.iter().partition(|(_, done)| done.is_ok());
-    assert_eq!((yes.len(), no.len()), (249, 1));
+    assert_eq!((yes.len(), no.len()), (2 * TOGETHER + 87, 1));
     assert_eq!(no[0].0, claimed.row().id);
     assert!(matches!(no[0].1, Err(OperatorError::InFlight(_))));
     let records = (1..).map_while(|n| bench.store.record(n).unwrap());
     assert_eq!(
         records.filter(|line| line.contains("\"paused\"")).count(),
-        249
+        2 * TOGETHER + 87
     );
     drop(claimed);
     let claimed = bench.claim();
@@ -270,4 +282,35 @@ async fn a_census_counts_by_next_hop_precedence_and_age_what_there_is_and_no_mor
     let now = bench.queue.census();
     assert_eq!(now.next_hops["cedar"].held, 5_000);
     assert_eq!(now.next_hops["birch"].minimized, 0);
+}
+
+/// The store's own memory of an entry is measured in `store::known`; the benchmark adds all up.
+#[test]
+fn an_entry_costs_so_many_octets() {
+    const MANY: usize = 100_000;
+    let now = Timestamp::from_second(1_795_000_000).unwrap();
+    let expires = now + Duration::from_secs(86_400);
+    let next_hop: Arc<str> = "birch".into();
+    let brief = |n: usize| EntryBrief {
+        id: EntryId::new((n as u128).to_be_bytes()),
+        message: MessageId::new([7; 16]),
+        next_hop: Arc::clone(&next_hop),
+        precedence: Precedence::ALL[n % 3],
+        state: EntryState::Ready,
+        tried: n.is_multiple_of(4),
+        arrived: now,
+        due: now + Duration::from_secs(if n.is_multiple_of(2) { 600 } else { 0 }),
+        expires,
+        overdue: None,
+    };
+    let mut index = Index::default();
+    let cost = allocation_counter::measure(|| {
+        // What is read at start is made and dropped in here.
+        index.load((0..MANY).map(brief).collect(), now);
+    });
+    assert_eq!(index.len(), MANY);
+    let each = cost.bytes_current as f64 / MANY as f64;
+    eprintln!("{each:.1} octets an entry");
+    // 64 its item, 6 its place in the table of names, 18 in each of three trees.
+    assert!((100.0..135.0).contains(&each), "{each}");
 }
