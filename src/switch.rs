@@ -20,6 +20,7 @@ mod judging;
 mod kept;
 mod memory;
 mod minimize;
+mod missing;
 mod noticed;
 mod operator;
 mod outbox;
@@ -48,15 +49,13 @@ pub use state::Switch;
 pub use upkeep::BackupError;
 
 use crate::accept::{Answer, Line, Notice};
-use crate::clock::Timestamp;
-use crate::decision::{Fault, Refusal, Stop};
+use crate::decision::{Refusal, Stop};
 use crate::message::envelope::Peer;
 use crate::message::received::Received;
 use crate::message::{MessageId, Precedence};
 use crate::report::Heard;
 use crate::review::{Draft, Released};
 use crate::seal::Sealed;
-use crate::store::Change;
 use crate::store::crash::{self, Point};
 use harvest::Brought;
 use judging::Judgement;
@@ -135,23 +134,5 @@ impl Line for Switch {
             Ok(()) => Answer::Refused(Box::new(refusal)),
             Err(fault) => Answer::Fault(fault),
         }
-    }
-}
-
-impl Switch {
-    async fn commit(&self, change: Change) -> Result<(), Fault> {
-        let (brought, removed) = change.certificates();
-        let awaited = change.awaited();
-        self.store
-            .commit(change)
-            .await
-            .map_err(|error| Fault::new("keep the message", error))?;
-        self.reports.apply(awaited);
-        harvest::after_commit(&self.config.snapshot(), &brought, &removed);
-        Ok(())
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 }

@@ -132,6 +132,7 @@ pub(super) fn routes(switch: Arc<Switch>, caller: Caller) -> Router {
         .route("/v1/queue/entries", get(super::queue::entries))
         .route("/v1/queue/{act}", post(super::queue::work))
         .route("/v1/drain", post(super::drain::drain))
+        .route("/v1/reports", get(super::reports::list))
         .route("/v1/reload", post(super::reload::reload))
         .route("/v1/store/backup", post(super::store::backup))
         .layer(DefaultBodyLimit::max(REQUEST))

@@ -150,6 +150,7 @@ fn page(window: &Window) -> String {
     let switch = &*window.switch;
     room(&mut page, switch);
     queue(&mut page, switch);
+    reports(&mut page, switch);
     store(&mut page, switch);
     audit(&mut page, window);
     let name = "ravelin_certificate_expiry_seconds";
@@ -291,6 +292,22 @@ fn queue(page: &mut Page, switch: &Switch) {
         });
         page.series(name, &[("precedence", &precedence.to_string())], age);
     }
+}
+
+fn reports(page: &mut Page, switch: &Switch) {
+    let Ok((rows, missed)) = switch.report_counts() else {
+        return;
+    };
+    page.gauge(
+        "ravelin_reports_remembered",
+        "Recipients whose reports are awaited or remembered.",
+        rows,
+    );
+    page.gauge(
+        "ravelin_reports_awaited",
+        "Recipients of whom a report is still missed.",
+        missed,
+    );
 }
 
 fn store(page: &mut Page, switch: &Switch) {

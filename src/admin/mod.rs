@@ -15,6 +15,7 @@ pub mod forward;
 pub mod metrics;
 pub mod queue;
 pub mod reload;
+pub mod reports;
 pub mod store;
 pub mod tally;
 

@@ -28,7 +28,7 @@ enum Label {
 const PRECEDENCE: (&str, Label) = ("precedence", Label::Detail("precedence"));
 const NEXT_HOP: (&str, Label) = ("next_hop", Label::Detail("next-hop"));
 
-const COUNTERS: [Counter; 14] = [
+const COUNTERS: [Counter; 17] = [
     Counter {
         name: "ravelin_messages_accepted_total",
         help: "Messages taken over and passed.",
@@ -100,6 +100,27 @@ const COUNTERS: [Counter; 14] = [
         help: "Recipients and drafts whose time was over.",
         act: Act::Expired,
         labels: &[],
+    },
+    Counter {
+        name: "ravelin_reports_matched_total",
+        help: "Reports that settled what was awaited, by kind and result.",
+        act: Act::ReportMatched,
+        labels: &[
+            ("kind", Label::Detail("kind")),
+            ("result", Label::Detail("result")),
+        ],
+    },
+    Counter {
+        name: "ravelin_reports_not_matched_total",
+        help: "Reports that settled nothing, by the reason.",
+        act: Act::ReportNotMatched,
+        labels: &[("why", Label::Detail("why"))],
+    },
+    Counter {
+        name: "ravelin_reports_overdue_total",
+        help: "Recipients whose reports were not here in time.",
+        act: Act::ReportOverdue,
+        labels: &[PRECEDENCE],
     },
     Counter {
         name: "ravelin_faults_total",

@@ -23,12 +23,14 @@ use crate::admin::drain::Drain;
 use crate::admin::minimize::Lift;
 use crate::admin::queue::{Asked, Entries, Listed, Order};
 use crate::admin::reload::InForce;
+use crate::admin::reports::{AskedReports, AwaitedReports};
 use crate::clock::Clock;
 use crate::crypto::cms::countersign;
 use crate::crypto::cms::verify::SignerReport;
 use crate::crypto::keys::Identity;
 use crate::crypto::trust::TrustStore;
 use crate::message::DraftId;
+use crate::report::ListedReport;
 use crate::review::Release;
 use crate::store::backup::Copied;
 use crate::store::{CertificateRow, EntryRow, MinimizeRow};
@@ -265,6 +267,41 @@ impl Desk {
             let path = format!("/v1/queue/entries?{}", said.join("&"));
             let page: Entries = self.json(Method::GET, &path, Bytes::new()).await?;
             all.extend(page.entries);
+            match page.next {
+                Some(next) if enough.is_none_or(|enough| all.len() < enough) => after = Some(next),
+                next => return Ok((all, next)),
+            }
+        }
+    }
+
+    /// What is awaited of what was sent, page by page until there is `enough` or no more, and where
+    /// the next page begins; takes the role operator.
+    ///
+    /// # Errors
+    /// As [`DeskError`] says.
+    pub async fn reports(
+        &self,
+        asked: &AskedReports,
+        enough: Option<usize>,
+    ) -> Result<(Vec<ListedReport>, Option<String>), DeskError> {
+        let (mut all, mut after) = (Vec::new(), asked.after.clone());
+        loop {
+            let left = enough.map(|enough| enough.saturating_sub(all.len()));
+            let limit = asked.limit.into_iter().chain(left).min();
+            let said = [
+                asked.all.then(|| "all=true".to_owned()),
+                asked.overdue.then(|| "overdue=true".to_owned()),
+                asked
+                    .precedence
+                    .map(|one| format!("precedence={}", one.to_string().to_ascii_lowercase())),
+                asked.message.map(|message| format!("message={message}")),
+                limit.map(|limit| format!("limit={limit}")),
+                after.map(|after| format!("after={}", escaped(&after))),
+            ];
+            let said: Vec<String> = said.into_iter().flatten().collect();
+            let path = format!("/v1/reports?{}", said.join("&"));
+            let page: AwaitedReports = self.json(Method::GET, &path, Bytes::new()).await?;
+            all.extend(page.reports);
             match page.next {
                 Some(next) if enough.is_none_or(|enough| all.len() < enough) => after = Some(next),
                 next => return Ok((all, next)),

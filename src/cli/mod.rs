@@ -33,6 +33,7 @@ mod print;
 mod queue;
 mod receipts;
 mod release;
+mod reports;
 mod sealed;
 pub mod serve;
 mod stopped;
@@ -135,6 +136,9 @@ enum Command {
     Receipt(receipts::Receipt),
     /// See, release or return held drafts, as a releasing officer
     Release(release::Release),
+    /// See what is awaited of what was sent: reports of delivery, of reading, signed receipts
+    #[command(after_help = "Example:\n  ravelin reports list --overdue --desk operator.toml")]
+    Reports(reports::Reports),
     /// Put a message into layers: signed, encrypted, triple-wrapped
     Seal(sealed::Seal),
     /// Run a switch until SIGTERM or SIGINT
@@ -196,6 +200,7 @@ pub fn run() -> ExitCode {
         Command::Policy(policy) => policy::run(policy),
         Command::Queue(queue) => block_on(queue::run(queue)),
         Command::Receipt(receipt) => receipts::run(receipt),
+        Command::Reports(reports) => block_on(reports::run(reports)),
         Command::Seal(seal) => sealed::run(seal),
         Command::Release(release) => block_on(release::run(release)),
         Command::Serve {

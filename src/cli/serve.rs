@@ -128,6 +128,8 @@ pub async fn start_as(config: Config, clock: Clock, how: Start<'_>) -> Result<Ru
     let tally = Tally::of(&store);
     switch.hold_against_witness(how.accept_rollback).await?;
     switch.begin(how.accept_older).await?;
+    // Read before the first message needs it.
+    switch.report_counts()?;
     let (drain, deliveries) = (Drain::new(), Drain::new());
     let mut tasks = JoinSet::new();
     let mut forwarding = Vec::new();
@@ -235,6 +237,12 @@ async fn expire_drafts(switch: Arc<Switch>) {
         }
         if let Err(fault) = switch.alarm_of_drafts().await {
             tracing::error!(fault = %fault.chain(), "drafts that are late could not be told of");
+        }
+        if let Err(fault) = switch.tell_of_missing_reports().await {
+            tracing::error!(fault = %fault.chain(), "missing reports could not be told of");
+        }
+        if let Err(fault) = switch.forget_reports().await {
+            tracing::error!(fault = %fault.chain(), "reports could not be forgotten");
         }
         if let Err(fault) = switch.end_minimize().await {
             tracing::error!(fault = %fault.chain(), "orders that are over could not be forgotten");

@@ -103,16 +103,20 @@ pub struct DispositionStatus {
     pub disposition: Disposition,
 }
 
-// RFC 8098 §3.2.6
+// RFC 8098 §3.2.6; RFC 3798 and RFC 2298 had two more, which some still say
 /// What was done to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// It was deleted, read or not.
     Deleted,
+    /// The recipient does not want to say.
+    Denied,
     /// It was sent on, unread.
     Dispatched,
     /// It was shown.
     Displayed,
+    /// It could not be dealt with.
+    Failed,
     /// Something else than a person dealt with it.
     Processed,
 }
@@ -217,8 +221,10 @@ fn disposition(value: &str) -> Result<Disposition, StatusError> {
     let kind = kind.split('/').next().unwrap_or_default().trim();
     match (is_known, kind) {
         (true, "deleted") => Ok(Disposition::Deleted),
+        (true, "denied") => Ok(Disposition::Denied),
         (true, "dispatched") => Ok(Disposition::Dispatched),
         (true, "displayed") => Ok(Disposition::Displayed),
+        (true, "failed") => Ok(Disposition::Failed),
         (true, "processed") => Ok(Disposition::Processed),
         _ => Err(wrong),
     }
@@ -378,6 +384,23 @@ mod tests {
     }
 
     #[test]
+    fn whatever_an_octet_becomes_it_is_read_or_refused() {
+        for text in [DELIVERY, DISPOSITION] {
+            for at in 0..text.len() {
+                for octet in *b"\0\t\r\n :;/.\xff" {
+                    let mut changed = text.as_bytes().to_vec();
+                    changed[at] = octet;
+                    if let Ok(status) = DeliveryStatus::parse(&changed, Limits::default()) {
+                        assert!(!status.recipients.is_empty());
+                    }
+                    let _ = DispositionStatus::parse(&changed, Limits::default());
+                    let _ = delivery(&text[..text.floor_char_boundary(at)]);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_disposition_is_read_and_an_unknown_one_is_not() {
         let status = read(DISPOSITION).unwrap();
         assert_eq!(status.message_id.as_deref(), Some("<1@alder.example>"));
@@ -392,10 +415,12 @@ mod tests {
             with("; dispatched").unwrap().disposition,
             Disposition::Dispatched
         );
-        // RFC 8098 has no "denied" and no "failed" any more.
+        // Of older standards.
+        assert_eq!(with("; denied").unwrap().disposition, Disposition::Denied);
+        assert_eq!(with("; failed").unwrap().disposition, Disposition::Failed);
         for bad in [
-            "; denied",
-            "; failed",
+            "; read",
+            "; displayed by nobody",
             ";",
             "",
             "; displayed\r\nDisposition: a/b; deleted",

@@ -177,7 +177,10 @@ impl Index {
                     }
                 }
             }
-            Applied::Draft(_) | Applied::DraftGone(_) => {}
+            Applied::Awaited(_)
+            | Applied::AwaitedGone(_)
+            | Applied::Draft(_)
+            | Applied::DraftGone(_) => {}
         }
     }
 

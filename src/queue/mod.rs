@@ -220,7 +220,13 @@ impl Queue {
             store.observe(move |applied| {
                 let now = observed.clock.now();
                 observed.lock().apply(applied, now);
-                if !matches!(applied, Applied::Draft(_) | Applied::DraftGone(_)) {
+                if !matches!(
+                    applied,
+                    Applied::Awaited(_)
+                        | Applied::AwaitedGone(_)
+                        | Applied::Draft(_)
+                        | Applied::DraftGone(_)
+                ) {
                     observed.changed.notify_one();
                 }
             });

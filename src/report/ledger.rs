@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::crypto::algorithm::Digest;
 use crate::crypto::provider;
 use crate::message::MessageId;
-use crate::store::{AwaitedId, AwaitedRow, Fault, Store};
+use crate::store::{Applied, AwaitedId, AwaitedRow, Fault, Store};
 
 /// So many messages may bear the name that a report gives; of more, nobody knows which it is.
 const MOST_NAMESAKES: usize = 16;
@@ -26,7 +26,7 @@ const TURNS: usize = 64;
 /// What is awaited.
 pub struct Ledger {
     store: Store,
-    index: Mutex<Index>,
+    index: Arc<Mutex<Index>>,
     turns: Vec<Arc<tokio::sync::Mutex<()>>>,
 }
 
@@ -59,34 +59,41 @@ struct Index {
 }
 
 impl Ledger {
-    /// The ledger of a store; its rows are read when they are asked for.
+    /// The ledger of a store; its rows are read when they are asked for. From here on it follows every
+    /// commit, before whoever comes after it is told of the same: what is handed on is known here first.
     pub fn new(store: Store) -> Self {
         let turns = std::iter::repeat_with(|| Arc::new(tokio::sync::Mutex::new(())));
+        let index = Arc::<Mutex<Index>>::default();
+        // Not the store itself, which would never close.
+        let following = Arc::clone(&index);
+        store.observe(move |applied| {
+            let mut index = following.lock().unwrap_or_else(PoisonError::into_inner);
+            index.apply(applied);
+        });
         Self {
             store,
-            index: Mutex::default(),
+            index,
             turns: turns.take(TURNS).collect(),
         }
     }
 
     /// Waits until nobody else works on the rows of `message`.
     pub async fn turn(&self, message: MessageId) -> Option<Turn> {
-        let octets = message.octets().iter();
-        let place = octets.fold(0_usize, |sum, octet| sum.wrapping_add(usize::from(*octet)));
-        let turn = self.turns.get(place.checked_rem(TURNS)?)?;
+        let turn = self.turns.get(place(message))?;
         let held = Arc::clone(turn).lock_owned().await;
         Some(Turn { _held: held })
     }
 
-    /// Takes over what a commit made durable.
-    pub fn apply(&self, told: Vec<(AwaitedId, Option<AwaitedRow>)>) {
-        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, row) in told {
-            index.remove(id);
-            if let Some(row) = row {
-                index.insert(id, &row);
-            }
+    /// Waits until nobody else works on these rows. Turns are taken in one order, and whoever has one
+    /// of them waits for no other.
+    pub async fn turns(&self, ids: &[AwaitedId]) -> Vec<Turn> {
+        let places: BTreeSet<usize> = ids.iter().map(|id| place(id.message())).collect();
+        let mut turns = Vec::with_capacity(places.len());
+        for turn in places.iter().filter_map(|place| self.turns.get(*place)) {
+            let held = Arc::clone(turn).lock_owned().await;
+            turns.push(Turn { _held: held });
         }
+        turns
     }
 
     /// The messages that a report may be about, the oldest row first.
@@ -151,12 +158,24 @@ impl Ledger {
         Ok(over.map(|(_, id)| *id).collect())
     }
 
-    /// One row.
+    /// One row. One that cannot be read any more stops nothing else: it counts for nothing, and the
+    /// next start sets it aside.
     ///
     /// # Errors
     /// A fault of the store.
     pub fn row(&self, id: AwaitedId) -> Result<Option<AwaitedRow>, Fault> {
-        self.store.awaited_row(id)
+        let read = match self.store.awaited_row(id) {
+            Err(Fault::Damaged { what, text }) => {
+                tracing::error!(what, text, "a row is damaged");
+                None
+            }
+            read => read?,
+        };
+        if read.is_none() {
+            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            index.remove(id);
+        }
+        Ok(read)
     }
 
     /// Every row.
@@ -186,7 +205,7 @@ impl Ledger {
     fn read(&self, ids: Vec<AwaitedId>) -> Result<Vec<AwaitedRow>, Fault> {
         let mut rows = Vec::with_capacity(ids.len());
         for id in ids {
-            rows.extend(self.store.awaited_row(id)?);
+            rows.extend(self.row(id)?);
         }
         Ok(rows)
     }
@@ -207,10 +226,32 @@ impl Ledger {
     }
 }
 
+/// Which of the turns is for a message.
+fn place(message: MessageId) -> usize {
+    let octets = message.octets().iter();
+    octets.fold(0_usize, |sum, octet| sum.wrapping_add(usize::from(*octet))) % TURNS
+}
+
 const FIRST: AwaitedId = AwaitedId::FIRST;
 const LAST: AwaitedId = AwaitedId::LAST;
 
 impl Index {
+    fn apply(&mut self, applied: &Applied) {
+        match applied {
+            Applied::Awaited(row) => {
+                self.remove(row.id());
+                self.insert(row.id(), row);
+            }
+            Applied::AwaitedGone(id) => self.remove(*id),
+            Applied::Draft(_)
+            | Applied::DraftGone(_)
+            | Applied::Entry(_)
+            | Applied::EntryGone(_)
+            | Applied::Minimize(_)
+            | Applied::Paused(_) => {}
+        }
+    }
+
     fn insert(&mut self, id: AwaitedId, row: &AwaitedRow) {
         let brief = Brief {
             clues: clues(row),

@@ -1,7 +1,7 @@
 //! STEP 8 of the line: what the switch tells people of its own accord.
 //!
 //! Duty: delivery status notifications ([`report`]), notices about drafts ([`waiting`], [`closed`]) and
-//! about certificates ([`expiring`]), alarms ([`overdue`], [`overdue_draft`]). The other way round:
+//! about certificates ([`expiring`]), alarms ([`overdue`], [`overdue_draft`], [`missing`]). The other way round:
 //! which reports are awaited of what was sent ([`awaited`], kept in a [`Ledger`]), what an arriving one
 //! says ([`heard`]), and whether it [`settle`]s any of that.
 //! Promises: never the body of a message; never an answer to the null reverse path (RFC 5321 section
@@ -13,6 +13,7 @@ mod dsn;
 mod handed;
 mod heard;
 mod ledger;
+mod listing;
 mod settle;
 
 pub use awaited::awaited;
@@ -20,6 +21,9 @@ pub use dsn::{Action, Reach, Report, Told, report};
 pub use handed::{Handed, handed};
 pub use heard::{Heard, MailSystem, Quoted, Said, heard};
 pub use ledger::{Ledger, Turn};
+pub use listing::{
+    ListedReport, NotAPlace, Place, Standing, Which as WhichReports, page as listed,
+};
 pub use settle::{Change, NotSettled, settle};
 
 use crate::message::address::Address;
@@ -217,6 +221,30 @@ pub fn overdue_draft(postmaster: &Address, id: DraftId, draft: &Draft) -> OwnMes
             missing.join(", "),
         ),
         precedence: draft.precedence,
+        label: None,
+        terms: Terms::default(),
+    }
+}
+
+/// Tells the postmaster of reports that were asked for and are not here in time: a line for each
+/// recipient. It says which and how urgent, not what was in it.
+pub fn missing(
+    postmaster: &Address,
+    precedence: Precedence,
+    recipients: usize,
+    lines: &str,
+) -> OwnMessage {
+    OwnMessage {
+        to: postmaster.clone(),
+        subject: format!("OVERDUE: reports on {precedence}, of {recipients} recipients"),
+        fields: plain(),
+        body: format!(
+            "These were sent on, and what was asked for did not come back in time:\r\n\r\n\
+             {lines}\r\n\
+             That no report came proves nothing: ask the recipient by another way.\r\n\
+             Look at them with:  ravelin reports list --overdue --desk operator.toml\r\n"
+        ),
+        precedence,
         label: None,
         terms: Terms::default(),
     }

@@ -323,8 +323,10 @@ fn disposition(
     }
     let result = match status.disposition {
         Disposition::Deleted => ReportResult::Deleted,
+        Disposition::Denied => ReportResult::Denied,
         Disposition::Dispatched => ReportResult::Dispatched,
         Disposition::Displayed => ReportResult::Displayed,
+        Disposition::Failed => ReportResult::Failed,
         Disposition::Processed => ReportResult::Processed,
     };
     Ok(vec![stamp.settle(row, ReportKind::Disposition, result)?])

@@ -6,6 +6,7 @@
 //! Standards: RFC 3461; RFC 8098; RFC 2634 section 2.2.2.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -13,7 +14,7 @@ use zeroize::Zeroizing;
 use super::change::Op;
 use super::engine::{Table, Write};
 use super::sealing::Sealer;
-use super::{Fault, Store};
+use super::{Applied, Fault, Store};
 use crate::clock::Timestamp;
 use crate::crypto::algorithm::Digest;
 use crate::crypto::provider;
@@ -23,6 +24,11 @@ use crate::message::{MessageId, Precedence};
 /// The name of a row: of a message and one of its recipients. Rows of one message stand together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AwaitedId([u8; 32]);
+
+/// A text that is not 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("64 hexadecimal digits are expected")]
+pub struct NotAnAwaitedId;
 
 /// A message that was sent to one recipient, and the reports on it that are awaited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +147,8 @@ pub enum ReportResult {
     Deleted,
     /// It is in the mailbox.
     Delivered,
+    /// The recipient does not want to say whether it was read.
+    Denied,
     /// It was sent on to somebody else, unread.
     Dispatched,
     /// It was shown.
@@ -198,6 +206,27 @@ impl AwaitedId {
     }
 }
 
+impl fmt::Display for AwaitedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl FromStr for AwaitedId {
+    type Err = NotAnAwaitedId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAwaitedId> {
+        let mut id = [0; 32];
+        let digits = text.as_bytes().chunks(2);
+        let is_hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        for (octet, pair) in id.iter_mut().zip(digits) {
+            let pair = std::str::from_utf8(pair).map_err(|_| NotAnAwaitedId)?;
+            *octet = u8::from_str_radix(pair, 16).map_err(|_| NotAnAwaitedId)?;
+        }
+        is_hex.then_some(Self(id)).ok_or(NotAnAwaitedId)
+    }
+}
+
 impl AwaitedRow {
     /// Its name.
     pub fn id(&self) -> AwaitedId {
@@ -244,6 +273,7 @@ impl ReportResult {
         match self {
             Self::Deleted => "deleted",
             Self::Delivered => "delivered",
+            Self::Denied => "denied",
             Self::Dispatched => "dispatched",
             Self::Displayed => "displayed",
             Self::Expanded => "expanded",
@@ -282,11 +312,20 @@ impl Store {
 
 /// What a row is called where two operations on it meet.
 pub(super) fn name(op: &Op) -> String {
-    let name = |id: AwaitedId| format!("awaited {:x?}", id.octets());
+    let name = |id: AwaitedId| format!("awaited {id}");
     match op {
         Op::PutAwaited(row) => name(row.id()),
         Op::RemoveAwaited(id) => name(*id),
         _ => String::new(),
+    }
+}
+
+/// What an operation does, for whoever keeps an index.
+pub(super) fn applied(op: &Op) -> Option<Applied> {
+    match op {
+        Op::PutAwaited(row) => Some(Applied::Awaited(row.clone())),
+        Op::RemoveAwaited(id) => Some(Applied::AwaitedGone(*id)),
+        _ => None,
     }
 }
 

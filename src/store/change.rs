@@ -136,16 +136,6 @@ impl Change {
         self.ops.push(Op::RemoveAwaited(id));
     }
 
-    /// What it says of awaited reports: the rows that it puts, and none for those that it removes.
-    pub fn awaited(&self) -> Vec<(AwaitedId, Option<AwaitedRow>)> {
-        let told = self.ops.iter().filter_map(|op| match op {
-            Op::PutAwaited(row) => Some((row.id(), Some((**row).clone()))),
-            Op::RemoveAwaited(id) => Some((*id, None)),
-            _ => None,
-        });
-        told.collect()
-    }
-
     /// Adds a certificate that signed mail brought, in the place of the row of the same name.
     pub fn put_certificate(&mut self, row: CertificateRow) {
         self.ops.push(Op::PutCertificate(row));

@@ -333,6 +333,7 @@ impl Committer {
                 certificates::stage(&self.shared.sealer, op, &mut group.writes)
             }
             op @ (Op::PutAwaited(_) | Op::RemoveAwaited(_)) => {
+                group.applied.extend(awaited::applied(&op));
                 awaited::stage(&self.shared.sealer, op, &mut group.writes)
             }
             Op::RemoveDraft(id) => {

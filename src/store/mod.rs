@@ -70,7 +70,8 @@ use start::Source;
 use tokio::sync::watch;
 
 pub use awaited::{
-    AskedReport, AwaitedId, AwaitedRow, Awaiting, ReceiptRow, ReportKind, ReportResult, Settled,
+    AskedReport, AwaitedId, AwaitedRow, Awaiting, NotAnAwaitedId, ReceiptRow, ReportKind,
+    ReportResult, Settled,
 };
 pub use brief::EntryBrief;
 pub use certificates::{Acceptance, CertificateRow};
@@ -127,6 +128,10 @@ pub struct Committed {
 /// What a commit did to one row, for whoever keeps an index.
 #[derive(Clone, Debug)]
 pub enum Applied {
+    /// What is awaited is as this row says.
+    Awaited(Box<AwaitedRow>),
+    /// Nothing is awaited there any more.
+    AwaitedGone(AwaitedId),
     /// A draft is as this row says.
     Draft(DraftRow),
     /// A draft is gone.

@@ -118,6 +118,8 @@ impl Committer {
                 Applied::DraftGone(id) => drop(drafts.insert(*id)),
                 Applied::Entry(row) => drop(entries.insert(row.id)),
                 Applied::EntryGone(id) => drop(entries.insert(*id)),
+                // Whoever has an index of those reads them anew.
+                Applied::Awaited(_) | Applied::AwaitedGone(_) => {}
                 Applied::Minimize(_) | Applied::Paused(_) => {}
             }
         }

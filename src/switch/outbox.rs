@@ -89,12 +89,9 @@ impl Switch {
             None
         });
         change.append(self.with_report(&claimed, finished, onward));
-        let (entry, awaited) = (claimed.row().id, change.awaited());
-        match self.queue.settle(claimed, change).await {
-            Ok(_) => self.reports.apply(awaited),
-            Err(fault) => {
-                tracing::error!(%entry, %fault, "the outcome of a delivery could not be kept");
-            }
+        let entry = claimed.row().id;
+        if let Err(fault) = self.queue.settle(claimed, change).await {
+            tracing::error!(%entry, %fault, "the outcome of a delivery could not be kept");
         }
         drop(turn);
     }

@@ -24,7 +24,30 @@ pub(super) struct Hearing {
 }
 
 impl Switch {
-    /// Adds what is awaited of a message that passes.
+    /// What is awaited of what was sent: a page of it, most urgent first, then the oldest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn awaited_reports(
+        &self,
+        which: &report::WhichReports,
+        after: Option<report::Place>,
+        limit: usize,
+    ) -> Result<(Vec<report::ListedReport>, Option<report::Place>), Fault> {
+        let rows = self.reports.all().map_err(unread)?;
+        Ok(report::listed(rows, which, after, limit, self.now()))
+    }
+
+    /// Of how many recipients something is known, and of how many of them a report is missed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn report_counts(&self) -> Result<(usize, usize), Fault> {
+        self.reports.counts().map_err(unread)
+    }
+
+    /// Adds what is awaited of a message that passes: before its entries, so that nobody is told of
+    /// these who does not know of that.
     pub(super) fn await_reports(
         &self,
         config: &Config,

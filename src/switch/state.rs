@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, RwLock};
 
 use super::permits::Permits;
-use super::{HeadRoom, alarms, expiry, noticed};
-use crate::clock::Clock;
+use super::{HeadRoom, alarms, expiry, harvest, noticed};
+use crate::clock::{Clock, Timestamp};
 use crate::config::InForce;
+use crate::decision::Fault;
 use crate::message::Precedence;
 use crate::queue::Queue;
 use crate::report::Ledger;
-use crate::store::Store;
+use crate::store::{Change, Store};
 
 /// One switch: its configuration, its store, and its queue.
 pub struct Switch {
@@ -43,6 +44,21 @@ pub struct Switch {
 }
 
 impl Switch {
+    /// Makes `change` durable, and takes over the certificates that it puts.
+    pub(super) async fn commit(&self, change: Change) -> Result<(), Fault> {
+        let (brought, removed) = change.certificates();
+        self.store
+            .commit(change)
+            .await
+            .map_err(|error| Fault::new("keep the message", error))?;
+        harvest::after_commit(&self.config.snapshot(), &brought, &removed);
+        Ok(())
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// A switch on an open store.
     pub fn new(config: InForce, clock: Clock, store: Store, queue: Queue) -> Self {
         let capacity = config.snapshot().capacity;

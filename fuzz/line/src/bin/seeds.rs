@@ -54,6 +54,14 @@ const MILITARY: &str = "MMHS-Exempted-Address: a@x.example, B <b@x.example>\r\n\
     MMHS-Acp127-Message-Identifier: RUABC 1\r\nMMHS-Originator-PLAD: ALDER\r\n\
     MMHS-Authorizing-Users: o@x.example\r\n\r\n";
 
+const DELIVERY: &str = "Original-Envelope-Id: QQ+314\r\nReporting-MTA: dns; switch.birch.example\r\n\r\n\
+    Original-Recipient: rfc822;reader@birch.example\r\nFinal-Recipient: utf-8; reader@birch.example\r\n\
+    Action: delivered\r\nStatus: 2.0.0\r\n";
+
+const DISPOSITION: &str = "Final-Recipient: rfc822; reader@birch.example\r\n\
+    Original-Message-ID: <1@alder.example>\r\n\
+    Disposition: manual-action/MDN-sent-manually; displayed\r\n";
+
 fn main() -> Result<(), Trouble> {
     found()?;
     let mut count = 0;
@@ -163,6 +171,8 @@ fn main() -> Result<(), Trouble> {
         )]],
     };
     write("receipts", value(&request.attribute()))?;
+    write("status", DELIVERY.as_bytes())?;
+    write("status", DISPOSITION.as_bytes())?;
     let asks = Signer::new(&SCENE.signer, vec![request.attribute()]);
     let asking = sign(&order(LETTER.as_bytes(), Form::Attached, &[asks]))?;
     write("receipts", &asking)?;
