@@ -197,12 +197,21 @@ async fn every_metric_is_documented_and_every_documented_one_is_there() {
         ],
     )
     .await;
-    // Nobody has refused for good here: of that one the family stands without a series.
-    let failed = "ravelin_recipients_failed_total";
-    let family = format!("# TYPE {failed} counter\n");
-    assert!(page.contains(&family));
-    let series = format!("{family}{failed}{{next_hop=\"x\"}} 0\n");
-    let page = page.replacen(&family, &series, 1);
+    // Nobody has refused for good here, and no report came or is late: of those the family stands
+    // without a series.
+    let page = [
+        ("ravelin_recipients_failed_total", "next_hop=\"x\""),
+        ("ravelin_reports_matched_total", "kind=\"x\",result=\"x\""),
+        ("ravelin_reports_not_matched_total", "why=\"x\""),
+        ("ravelin_reports_overdue_total", "precedence=\"x\""),
+    ]
+    .into_iter()
+    .fold(page, |page, (name, labels)| {
+        let family = format!("# TYPE {name} counter\n");
+        assert!(page.contains(&family), "{name}");
+        let series = format!("{family}{name}{{{labels}}} 0\n");
+        page.replacen(&family, &series, 1)
+    });
     assert_eq!(shown(&page), documented());
     parsed_by_python(&page);
     world.end().await;
