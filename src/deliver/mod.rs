@@ -186,7 +186,9 @@ pub async fn serve<O: Outbox>(
     while let Ok(due) = queue.choose_urgent(clock.now()) {
         match due {
             Some(chosen) => begin(chosen),
-            None if draining.is_last() => return,
+            // What goes on makes room for what is urgent and has to wait for it.
+            None if draining.is_last() && queue.in_flight() == 0 => return,
+            None if draining.is_last() => queue.wait(clock.now()).await,
             None => tokio::select! {
                 () = queue.wait(clock.now()) => {}
                 () = draining.last() => {}

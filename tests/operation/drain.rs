@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::process::Stdio;
 
 use ravelin::cli::demo::Person;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::metrics::ask;
 use super::*;
@@ -121,6 +123,59 @@ async fn while_it_stops_a_flash_still_leaves_and_a_routine_waits_for_the_next_st
     .await;
     assert_eq!(send(&world, HOME, Precedence::Routine).await.0, 250);
     world.end().await;
+}
+
+/// A gate before the mailboxes: who connects waits until it opens.
+async fn gate(to: std::net::SocketAddr) -> (std::net::SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (open, opened) = watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut opened = opened.clone();
+            tokio::spawn(async move {
+                if opened.wait_for(|open| *open).await.is_ok() {
+                    let mut far = TcpStream::connect(to).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                }
+            });
+        }
+    });
+    (address, open)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_urgent_leaves_also_when_it_is_more_than_goes_at_once() {
+    const MANY: usize = 12;
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = operated(dir.path()).await;
+    let mailboxes = world.alder_mail.address;
+    let (address, open) = gate(mailboxes).await;
+    let config = dir.path().join("config/alder.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text.replace(&mailboxes.to_string(), &address.to_string());
+    fs::write(&config, text).unwrap();
+    world.alder_config = ravelin::config::load(&config).unwrap();
+    world.wake_alder().await.unwrap();
+    for _ in 0..MANY {
+        assert_eq!(send(&world, HOME, Precedence::Flash).await.0, 250);
+    }
+    let running = world.alder_switch.take().unwrap();
+    let queue = running.queue.clone();
+    until("deliveries", || (queue.in_flight() > 0).then_some(())).await;
+    assert!(queue.in_flight() < MANY, "they all go at once");
+    let port = world.alder.ports.submission;
+    let stopping = tokio::spawn(running.stop());
+    until("the listener closing", || {
+        std::net::TcpStream::connect(port).is_err().then_some(())
+    })
+    .await;
+    // Nothing more can come; most of it has not begun.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    open.send_replace(true);
+    stopping.await.unwrap();
+    assert_eq!(world.alder_mail.count(), MANY);
+    assert!(queue.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

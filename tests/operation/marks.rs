@@ -1,14 +1,15 @@
 //! The mark of each precedence on the packets themselves, as the next hop gets them.
 
-use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
 
 use super::*;
 
 /// A next hop that tells with which marks messages came. Dropped, it ends.
 struct Peer {
     child: Child,
-    told: Lines<BufReader<ChildStdout>>,
+    told: mpsc::Receiver<String>,
     port: u64,
     sees_all: bool,
 }
@@ -23,8 +24,15 @@ impl Peer {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
-        let Some(Ok(first)) = told.next() else {
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
+        let Ok(first) = told.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
             let _ = child.wait();
             return None;
         };
@@ -39,7 +47,7 @@ impl Peer {
 
     /// What it tells of the next message.
     fn next(&mut self) -> serde_json::Value {
-        let line = self.told.next().unwrap().unwrap();
+        let line = self.told.recv_timeout(PATIENCE).unwrap();
         serde_json::from_str(&line).unwrap()
     }
 }

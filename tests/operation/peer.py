@@ -26,10 +26,10 @@ port = listener.getsockname()[1]
 
 try:
     raw = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP)
-    raw.bind((address, 0))
-    raw.setblocking(False)
     if family == socket.AF_INET6:
         raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+    raw.bind((address, 0))
+    raw.setblocking(False)
 except OSError:
     raw = None
 
