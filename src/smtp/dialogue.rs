@@ -107,7 +107,7 @@ enum State {
     Reset,
     /// MAIL.
     Mail,
-    /// That of RCPTs which were sent together with a MAIL that was refused: so many.
+    /// Those to commands that were sent together and lost their purpose: so many, that to DATA last.
     Unwanted(usize),
     /// RCPT, of the recipient with this number.
     Rcpt(usize),
@@ -302,7 +302,7 @@ impl Dialogue {
             }
             (State::Mail, Class::Done) => self.next_recipient(0),
             (State::Mail, _) => self.mail_refused(reply),
-            (State::Unwanted(left), _) => self.unwanted(left),
+            (State::Unwanted(left), _) => self.unwanted(left, class),
             (State::Rcpt(at), _) => self.recipient_answered(at, reply),
             (State::Data, Class::GoOn) => self.send_message(),
             (State::Data, _) => {
@@ -370,21 +370,31 @@ impl Dialogue {
         }
     }
 
-    // RFC 2920 §3.1
+    // RFC 2920 §3.1: DATA is the last of a group
     fn mail(&mut self) {
         self.state = State::Mail;
         let Some(active) = &self.active else {
             return;
         };
         let mail = active.mail(&self.offers);
-        let recipients = match self.offers.pipelining {
+        let together = match self.offers.pipelining {
             true => active.rcpts(),
             false => Vec::new(),
         };
+        let with_data = self.says_data_at_once();
         self.command(&mail);
-        for recipient in recipients {
+        for recipient in together {
             self.command(&recipient);
         }
+        if with_data {
+            self.command("DATA");
+        }
+    }
+
+    /// Whether DATA goes together with MAIL and RCPT.
+    fn says_data_at_once(&self) -> bool {
+        let is_text = self.active.as_ref().is_some_and(|a| !a.is_binary());
+        self.offers.pipelining && is_text
     }
 
     fn mail_refused(&mut self, reply: Reply) {
@@ -392,6 +402,7 @@ impl Dialogue {
             (true, Some(active)) => active.rcpts().len(),
             _ => 0,
         };
+        let outstanding = outstanding.saturating_add(usize::from(self.says_data_at_once()));
         if let Some(active) = &mut self.active {
             active.decide_rest(&Outcome::of_refusal(reply));
         }
@@ -402,8 +413,11 @@ impl Dialogue {
         }
     }
 
-    fn unwanted(&mut self, left: usize) {
+    // RFC 2920 §3.1: a server may say 354 though it took no recipient; then a dot ends the nothing
+    // that it waits for
+    fn unwanted(&mut self, left: usize, class: Class) {
         match left.saturating_sub(1) {
+            0 if class == Class::GoOn => self.command("."),
             0 => self.finish(),
             left => self.state = State::Unwanted(left),
         }
@@ -422,13 +436,18 @@ impl Dialogue {
             }
             None if active.taken() == 0 => {
                 self.needs_reset = true;
-                self.finish();
+                match self.says_data_at_once() {
+                    true => self.state = State::Unwanted(1),
+                    false => self.finish(),
+                }
             }
             // RFC 3030 §2: the octets follow at once
             None if active.is_binary() => self.send_message(),
             None => {
                 self.state = State::Data;
-                self.command("DATA");
+                if !self.says_data_at_once() {
+                    self.command("DATA");
+                }
             }
         }
     }

@@ -165,7 +165,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin + ?Sized>(
                 dialogue.feed(&buffer[..read]);
             }
             Move::Send(octets) => {
-                if octets.as_ref() == b"DATA\r\n" {
+                if octets.as_ref().ends_with(b"DATA\r\n") {
                     began = Instant::now();
                 }
                 stream.write_all(octets.as_ref()).await?;
