@@ -197,8 +197,13 @@ pub async fn serve<O: Outbox>(
     }
 }
 
-/// Reads an entry on a thread that may wait. One that cannot be read now goes back after a pause.
+/// Reads an entry on a thread that may wait, unless it is at hand. One that cannot be read now goes
+/// back after a pause.
 async fn read(queue: &Queue, chosen: Chosen) -> Option<Claimed> {
+    let chosen = match queue.at_hand(chosen) {
+        Ok(claimed) => return Some(claimed),
+        Err(chosen) => chosen,
+    };
     let reader = queue.clone();
     let read = tokio::task::spawn_blocking(move || reader.read(chosen)).await;
     match read {
@@ -318,7 +323,7 @@ fn transaction(
             .map(|(recipient, _)| recipient.mailbox())
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())?,
-        bytes: Arc::from(claimed.body()),
+        bytes: claimed.shared_body(),
         precedence: row.precedence,
         terms: row.terms.clone(),
         at,

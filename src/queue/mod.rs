@@ -31,7 +31,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use zeroize::Zeroizing;
 
 pub use census::{Census, Standing};
 pub use index::Over;
@@ -300,12 +299,24 @@ impl Queue {
         self.take(|index| index.take_over(now))
     }
 
+    /// A chosen entry that was put into the queue a moment ago: there is nothing to read. Any other
+    /// is given back.
+    pub fn at_hand(&self, chosen: Chosen) -> Result<Claimed, Chosen> {
+        match self.store.take_fresh(chosen.0.id) {
+            Some(kept) => Ok(Claimed {
+                kept,
+                hold: chosen.0,
+            }),
+            None => Err(chosen),
+        }
+    }
+
     /// Reads a chosen entry from the disk. Nothing when it is there no more: one that cannot be
     /// read is set aside with an event.
     pub fn read(&self, chosen: Chosen) -> Result<Option<Claimed>, Unread> {
         let Chosen(hold) = chosen;
         let id = hold.id;
-        let set_aside = match self.kept(id) {
+        let set_aside = match self.store.entry_whole(id) {
             Ok(Some(kept)) => return Ok(Some(Claimed { kept, hold })),
             Ok(None) => {
                 let now = self.clock.now();
@@ -444,11 +455,6 @@ impl Queue {
         Ok(chosen.map(|(id, why)| (Chosen(self.holding(id)), why)))
     }
 
-    fn kept(&self, id: EntryId) -> Result<Option<Kept>, Fault> {
-        let whole = self.store.entry_whole(id)?;
-        Ok(whole.map(|WholeEntry { row, body }| Kept { row, body }))
-    }
-
     fn holding(&self, id: EntryId) -> Hold {
         Hold {
             id,
@@ -477,13 +483,8 @@ impl From<Unread> for Fault {
 
 /// An entry in the hands of one deliverer. Dropped, it goes back into the queue as it then is.
 pub struct Claimed {
-    kept: Kept,
+    kept: WholeEntry,
     hold: Hold,
-}
-
-struct Kept {
-    row: EntryRow,
-    body: Zeroizing<Vec<u8>>,
 }
 
 impl Claimed {
@@ -494,7 +495,12 @@ impl Claimed {
 
     /// The message as it goes on the wire: CRLF lines, not dot-stuffed.
     pub fn body(&self) -> &[u8] {
-        &self.kept.body
+        self.kept.body.octets()
+    }
+
+    /// The same, for somebody who keeps it.
+    pub fn shared_body(&self) -> Arc<[u8]> {
+        self.kept.body.shared()
     }
 
     /// Keeps the entry in hands, and lets go of what was read of it.

@@ -5,11 +5,13 @@
 use super::index::NotTaken;
 use super::items::Order;
 use super::outcome::{event, give_up};
-use super::{Claimed, Finished, Hold, Kept, Queue};
+use super::{Claimed, Finished, Hold, Queue};
 use crate::audit::{Act, Event};
 use crate::clock::Timestamp;
 use crate::message::{EntryId, MessageId};
-use crate::store::{Change, EntryRow, EntryState, Fault, PausedRow, Permitted};
+use crate::store::{
+    Change, EntryBody, EntryRow, EntryState, Fault, PausedRow, Permitted, WholeEntry,
+};
 
 /// What an entry was judged under that was given another next hop: no rules that are in force.
 pub const ANOTHER_NEXT_HOP: &str = "another next hop";
@@ -375,9 +377,10 @@ impl Queue {
         let finished = give_up(&row, Act::Removed, actor, Some(reason), self.clock.now());
         // The header for the report; a body that cannot be read does not keep an entry in the queue.
         let body = self.store.entry_body(id).ok().flatten().unwrap_or_default();
+        let body = EntryBody::Read(body);
         Ok((
             Claimed {
-                kept: Kept { row, body },
+                kept: WholeEntry { row, body },
                 hold,
             },
             finished,

@@ -135,6 +135,11 @@ pub(super) fn after_attempt(
     }
     if remaining.is_empty() {
         change.remove_entry(row.id);
+        if failures.is_empty() {
+            // Nobody waits for it. A crash before it is kept sends twice, as one that comes before
+            // the commit of any outcome does (RFC 1047).
+            change.may_wait();
+        }
         return Finished {
             change,
             failures,

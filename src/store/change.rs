@@ -19,6 +19,7 @@ pub struct Change {
     pub(super) ops: Vec<Op>,
     pub(super) events: Vec<Event>,
     urgency: Option<Precedence>,
+    is_patient: bool,
 }
 
 /// One operation on one row.
@@ -41,6 +42,12 @@ pub(super) enum Op {
     UpdateEntry(EntryRow),
 }
 
+impl Op {
+    fn is_new(&self) -> bool {
+        matches!(self, Self::PutDraft(..) | Self::PutEntry(..))
+    }
+}
+
 impl Change {
     /// Nothing yet.
     pub fn new() -> Self {
@@ -57,6 +64,17 @@ impl Change {
         self.urgency = self.urgency.max(Some(precedence));
     }
 
+    /// Says that nobody waits for the change: it may be made durable a few milliseconds later, with
+    /// others. What it said before that is done, whatever becomes of it. New rows have no patience.
+    pub fn may_wait(&mut self) {
+        self.is_patient = self.ops.iter().all(|op| !op.is_new());
+    }
+
+    /// Whether it may be made durable a little later.
+    pub(super) fn is_patient(&self) -> bool {
+        self.is_patient
+    }
+
     /// How urgent it is.
     pub fn urgency(&self) -> Precedence {
         self.urgency.unwrap_or_default()
@@ -70,6 +88,7 @@ impl Change {
     /// Adds a draft and its message.
     pub fn put_draft(&mut self, row: DraftRow, body: Arc<[u8]>) {
         self.as_urgent_as(row.precedence);
+        self.is_patient = false;
         self.ops.push(Op::PutDraft(row, body));
     }
 
@@ -92,6 +111,7 @@ impl Change {
     /// Adds a queue entry and its body. Only `queue::put` may call this: it takes what is sealed.
     pub(crate) fn put_entry(&mut self, row: EntryRow, body: Arc<[u8]>) {
         self.as_urgent_as(row.precedence);
+        self.is_patient = false;
         self.ops.push(Op::PutEntry(row, body));
     }
 
@@ -164,5 +184,6 @@ impl Change {
         self.ops.extend(other.ops);
         self.events.extend(other.events);
         self.urgency = self.urgency.max(other.urgency);
+        self.is_patient &= other.is_patient;
     }
 }

@@ -1,10 +1,11 @@
 //! The one thread that writes: takes what is waiting, one transaction, one sync, then answers all.
 //!
-//! Promises: no artificial delay (a change that comes alone goes alone); a change that conflicts
-//! fails alone; events get their place in the chain in commit order.
+//! Promises: no artificial delay (a change that comes alone goes alone), but for one that says that
+//! it may wait; a change that conflicts fails alone; events get their place in the chain in commit
+//! order.
 //! Refuses: everything after the engine failed, until `recover` has opened it again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,7 @@ use super::change::{Change, Op};
 use super::crash::{self, Point};
 use super::engine::{StopOnPanic, Table, Write};
 use super::known::Index;
-use super::lanes::{Lanes, Taken};
+use super::lanes::{Lane, Lanes, Taken};
 use super::recover::Recovery;
 use super::rows::{DraftRow, EntryRow};
 use super::sealing::Sealer;
@@ -26,7 +27,7 @@ use super::start::{body_key, draft_name, entry_name};
 use super::{Applied, Committed, Fault, MINIMIZE, PAUSED, POLICIES, Shared, awaited, certificates};
 use crate::audit::export::Export;
 use crate::audit::{Chain, Event, Record};
-use crate::message::Precedence;
+use crate::message::{EntryId, Precedence};
 
 /// A row as it is kept: with the place of its body.
 #[derive(Serialize, Deserialize)]
@@ -41,7 +42,7 @@ pub(super) struct Prepared {
     events: Vec<Event>,
     /// How many commits had failed when its bodies began to be written.
     failures: u64,
-    pub(super) urgency: Precedence,
+    pub(super) lane: Lane,
 }
 
 enum PreparedOp {
@@ -108,7 +109,11 @@ impl Prepared {
             };
             Ok(PreparedOp::Body(op, body))
         };
-        let urgency = change.urgency();
+        let lane = match change.urgency() >= Precedence::Immediate {
+            true => Lane::Urgent,
+            false if change.is_patient() => Lane::Patient,
+            false => Lane::Prompt,
+        };
         let ops = change
             .ops
             .into_iter()
@@ -118,7 +123,7 @@ impl Prepared {
             ops,
             events: change.events,
             failures,
-            urgency,
+            lane,
         })
     }
 
@@ -142,6 +147,7 @@ struct Group {
     applied: Vec<Applied>,
     written: Vec<Written>,
     forgotten: Vec<String>,
+    bodies: HashMap<EntryId, Arc<[u8]>>,
 }
 
 impl Committer {
@@ -301,6 +307,9 @@ impl Committer {
                 }
                 PreparedOp::Plain(op) => (op, None),
             };
+            if let Op::PutEntry(row, body) = &op {
+                group.bodies.insert(row.id, Arc::clone(body));
+            }
             self.stage_op(op, place, group)?;
         }
         for event in &prepared.events {
@@ -438,6 +447,7 @@ impl Committer {
             export.append(&group.records, &self.shared);
         }
         crash::here(Point::Exported);
+        self.shared.fresh.follow(&group.applied, group.bodies);
         self.shared.tell(&group.applied);
         self.shared.report(&group.events);
         if !group.records.is_empty() {
@@ -459,6 +469,7 @@ impl Committer {
         );
         let why: Arc<str> = why.into();
         self.shared.close(Arc::clone(&why));
+        self.shared.fresh.clear();
         self.shared.marker.keep.store(true, Ordering::Relaxed);
         self.shared.latency.end();
         group.written.iter_mut().for_each(Written::keep);

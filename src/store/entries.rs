@@ -2,6 +2,8 @@
 //!
 //! Promises: what cannot be read is told as damaged, each by itself; nothing is changed.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::brief::{Briefs, EntryBrief, Kept};
@@ -17,7 +19,33 @@ pub struct WholeEntry {
     /// What is known of it.
     pub row: EntryRow,
     /// What is to go on the wire.
-    pub body: Zeroizing<Vec<u8>>,
+    pub body: EntryBody,
+}
+
+/// The body of an entry: CRLF lines, not dot-stuffed.
+pub enum EntryBody {
+    /// As it was put into the queue a moment ago.
+    Fresh(Arc<[u8]>),
+    /// Read from the disk.
+    Read(Zeroizing<Vec<u8>>),
+}
+
+impl EntryBody {
+    /// Its octets.
+    pub fn octets(&self) -> &[u8] {
+        match self {
+            Self::Fresh(octets) => octets,
+            Self::Read(octets) => octets,
+        }
+    }
+
+    /// Its octets, for somebody who keeps them.
+    pub fn shared(&self) -> Arc<[u8]> {
+        match self {
+            Self::Fresh(octets) => Arc::clone(octets),
+            Self::Read(octets) => Arc::from(octets.as_slice()),
+        }
+    }
 }
 
 impl Store {
@@ -42,8 +70,15 @@ impl Store {
             return Ok(None);
         };
         let name = start::entry_name(id);
-        let body = self.inner.body(&name, &body, row.size)?;
+        let body = EntryBody::Read(self.inner.body(&name, &body, row.size)?);
         Ok(Some(WholeEntry { row, body }))
+    }
+
+    /// One entry and its body, if it was put into the queue a moment ago and nobody took it so since.
+    pub fn take_fresh(&self, id: EntryId) -> Option<WholeEntry> {
+        let (row, body) = self.inner.shared.fresh.take(id)?;
+        let body = EntryBody::Fresh(body);
+        Some(WholeEntry { row, body })
     }
 
     /// Every entry, in no order that means anything.

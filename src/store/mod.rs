@@ -1,8 +1,8 @@
 //! Durability: what is kept, and `commit`, which makes state and events durable together.
 //!
-//! - `change`: what one act changes. `rows`: what is kept; `brief`, `known`: of that, in memory.
-//!   `committer`: the one thread that writes, `lanes`: the way there, urgent changes first. `recover`:
-//!   how the store comes back after a failed commit; `slot`, `latency`: its engine, its pace.
+//! - `change`: what one act changes. `rows`: what is kept; `brief`, `known`, `fresh`: of that, in
+//!   memory. `committer`: the one thread that writes, `lanes`: the way there, urgent changes first.
+//!   `recover`: how the store comes back after a failed commit; `slot`, `latency`: its engine, its pace.
 //! - `awaited`, `certificates`, `entries`, `minimize`: what is kept beside drafts.
 //! - `start`: what is checked and mended at start. `sealing`, `bodies`: how values and large bodies
 //!   lie on the disk. [`engine`]: what an engine must promise; `redb`: the default one, `sled` the
@@ -28,6 +28,7 @@ pub mod disk;
 pub mod engine;
 mod entries;
 pub mod examine;
+mod fresh;
 mod known;
 mod lanes;
 mod latency;
@@ -60,7 +61,8 @@ use committer::{Committer, Job, Prepared};
 use disk::{Disk, System};
 pub use engine::{Assurance, EngineKind};
 use engine::{Engine, EngineFault, LastStop, Table};
-pub use entries::WholeEntry;
+pub use entries::{EntryBody, WholeEntry};
+use fresh::Fresh;
 pub use lanes::Groups;
 use latency::Latency;
 use marker::Marker;
@@ -284,12 +286,8 @@ impl Store {
     /// Calls `observer` with all that a commit did, after it is durable and before `commit`
     /// returns. It runs on the committer's thread: it must be quick and must not commit.
     pub fn observe(&self, observer: impl Fn(&Applied) + Send + Sync + 'static) {
-        let mut observers = self
-            .inner
-            .shared
-            .observers
-            .write()
-            .unwrap_or_else(|e| e.into_inner());
+        let observers = &self.inner.shared.observers;
+        let mut observers = observers.write().unwrap_or_else(|e| e.into_inner());
         observers.push(Box::new(observer));
     }
 
@@ -402,6 +400,7 @@ struct Shared {
     engine: Slot,
     sealer: Sealer,
     bodies: Bodies,
+    fresh: Fresh,
     observers: RwLock<Vec<Observer>>,
     followers: RwLock<Vec<Follower>>,
     heads: watch::Sender<Head>,
@@ -501,15 +500,13 @@ impl Inner {
         prepared: Prepared,
         answer: impl FnOnce(Result<Committed, Fault>) + Send + 'static,
     ) -> Result<(), Fault> {
-        let (urgency, octets) = (prepared.urgency, prepared.octets());
+        let (lane, octets) = (prepared.lane, prepared.octets());
         let job = Job {
             prepared,
             answer: Box::new(answer),
             begun: std::time::Instant::now(),
         };
-        self.jobs
-            .put(urgency, octets, job)
-            .map_err(|_| self.stopped())
+        self.jobs.put(lane, octets, job).map_err(|_| self.stopped())
     }
 
     fn stopped(&self) -> Fault {

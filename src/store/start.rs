@@ -143,6 +143,7 @@ pub(super) fn open(
         engine: Slot::new(engine),
         sealer,
         bodies,
+        fresh: Default::default(),
         observers: RwLock::default(),
         followers: RwLock::default(),
         heads,

@@ -57,7 +57,7 @@ pub(super) fn draft(n: u8) -> DraftRow {
     }
 }
 
-fn entry(n: u8) -> EntryRow {
+pub(super) fn entry(n: u8) -> EntryRow {
     EntryRow {
         id: EntryId::new([n; 16]),
         message: MessageId::new([n; 16]),
