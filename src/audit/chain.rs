@@ -259,11 +259,9 @@ pub(super) fn short(hash: &str) -> String {
 }
 
 fn hex(octets: &[u8]) -> String {
-    use std::fmt::Write;
-    octets.iter().fold(String::new(), |mut text, octet| {
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
+    let nibbles = octets.iter().flat_map(|octet| [octet >> 4, octet & 0x0f]);
+    let digits = nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16));
+    digits.collect()
 }
 
 #[cfg(test)]

@@ -190,8 +190,11 @@ fn consistent(signed: &SignedFacts, layer: usize) -> Result<(), Refusal> {
 /// Signature verifies, algorithm is accepted, certificate is trusted; in this order, so that the
 /// reason is the deepest cause.
 fn good(signer: &SignerFacts, layer: usize) -> Result<(), Stop> {
-    let who = signer.name();
     let weak = signer.weaknesses().next().is_some();
+    if !weak && signer.is_good() {
+        return Ok(());
+    }
+    let who = signer.name();
     if weak || !signer.report.is_good() {
         let grounds = signer
             .report

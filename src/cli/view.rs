@@ -284,7 +284,7 @@ impl Seen<'_> {
             issuer: certificate.map(|certificate| certificate.issuer()),
             serial: certificate.map(|certificate| certificate.serial_hex()),
             email: certificate.and_then(|certificate| certificate.emails().into_iter().next()),
-            identifier: signer.report.identifier.clone(),
+            identifier: signer.report.identifier.to_string(),
             algorithm: signer.report.scheme.as_ref().map(|scheme| scheme.name()),
             valid: signer.is_good(),
             problems: signer

@@ -256,6 +256,9 @@ fn is_token(c: char) -> bool {
 
 // RFC 2231 §3 and §4: name*, name*0, name*1*, ...
 fn join_extended(raw: Vec<(String, String)>) -> Result<Vec<(String, String)>, ParameterProblem> {
+    if !raw.iter().any(|(name, _)| name.contains('*')) {
+        return Ok(raw);
+    }
     let mut params: Vec<(String, String)> = Vec::new();
     let mut bases: Vec<String> = Vec::new();
     for (name, value) in &raw {

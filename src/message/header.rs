@@ -8,6 +8,7 @@
 //! two programs see two different headers.
 //! Standards: RFC 5322 §2.1, §2.2, without the obsolete forms of §4.5; RFC 6532 (UTF-8).
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::line::{LineError, LineProblem};
@@ -279,11 +280,14 @@ fn field_name(line: &[u8]) -> Option<&str> {
 fn unfold(bytes: &[u8], fields: &mut [Field]) {
     for field in fields {
         let raw = bytes.get(field.value_range()).unwrap_or_default();
-        let text: Vec<u8> = raw
-            .iter()
-            .copied()
-            .filter(|b| !matches!(b, b'\r' | b'\n'))
-            .collect();
+        let text = match memchr::memchr2(b'\r', b'\n', raw) {
+            None => Cow::Borrowed(raw),
+            Some(_) => {
+                let mut text = raw.to_vec();
+                text.retain(|b| !matches!(b, b'\r' | b'\n'));
+                Cow::Owned(text)
+            }
+        };
         field.unfolded = String::from_utf8_lossy(&text)
             .trim_matches([' ', '\t'])
             .to_owned();

@@ -26,7 +26,7 @@ macro_rules! identifier {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+                write!(f, "{:032x}", u128::from_be_bytes(self.0))
             }
         }
 

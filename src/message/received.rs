@@ -16,8 +16,13 @@ use crate::clock::Timestamp;
 
 /// A message as received. The first of the step types: `Received`, `Opened`, `Cleared`,
 /// `Released`, `Sealed`.
+///
+/// Clones share what they hold.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub struct Received(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     id: MessageId,
     at: Timestamp,
     peer: Peer,
@@ -41,7 +46,7 @@ impl Received {
             Body::EightBitMime | Body::SevenBit => line::check(&bytes)?,
         }
         let (headers, body) = Headers::parse(&bytes, Limits::default())?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             id,
             at,
             peer,
@@ -49,42 +54,42 @@ impl Received {
             bytes,
             headers,
             body,
-        })
+        })))
     }
 
     /// The switch's own name for the message.
     pub fn id(&self) -> MessageId {
-        self.id
+        self.0.id
     }
 
     /// When its last octet arrived.
     pub fn at(&self) -> Timestamp {
-        self.at
+        self.0.at
     }
 
     /// Who brought it.
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        &self.0.peer
     }
 
     /// Its envelope.
     pub fn envelope(&self) -> &Envelope {
-        &self.envelope
+        &self.0.envelope
     }
 
     /// Its bytes, dots unstuffed, otherwise as they came.
     pub fn bytes(&self) -> &Arc<[u8]> {
-        &self.bytes
+        &self.0.bytes
     }
 
     /// Its header section; ranges count from the start of `bytes`.
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        &self.0.headers
     }
 
     /// Where its body begins.
     pub fn body_offset(&self) -> usize {
-        self.body
+        self.0.body
     }
 }
 

@@ -21,6 +21,47 @@ impl CertificateIdentifier<'_> {
     }
 }
 
+/// Whom a SignerInfo names: kept as it came, and put into words only for who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SignerName {
+    /// By who issued the certificate (a whole Name) under which number.
+    IssuerAndSerial(Vec<u8>, Vec<u8>),
+    /// By the identifier of the key.
+    SubjectKeyId(Vec<u8>),
+    /// The SignerInfo was not read.
+    #[default]
+    Unread,
+}
+
+impl From<&CertificateIdentifier<'_>> for SignerName {
+    fn from(identifier: &CertificateIdentifier<'_>) -> Self {
+        match identifier {
+            CertificateIdentifier::IssuerAndSerial { issuer, serial } => {
+                Self::IssuerAndSerial(issuer.to_vec(), serial.to_vec())
+            }
+            CertificateIdentifier::SubjectKeyId(identifier) => {
+                Self::SubjectKeyId(identifier.to_vec())
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for SignerName {
+    /// As the identifier; nothing where it was not read.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::IssuerAndSerial(issuer, serial) => {
+                let issuer = issuer.into();
+                CertificateIdentifier::IssuerAndSerial { issuer, serial }.fmt(f)
+            }
+            Self::SubjectKeyId(identifier) => {
+                CertificateIdentifier::SubjectKeyId(identifier.into()).fmt(f)
+            }
+            Self::Unread => Ok(()),
+        }
+    }
+}
+
 impl std::fmt::Display for CertificateIdentifier<'_> {
     /// For people: the issuer's name and the serial number, or the key identifier, in hexadecimal.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -27,6 +27,7 @@ use crate::crypto::provider;
 use crate::crypto::rust_crypto::verifies_historic;
 
 use super::attribute;
+pub use super::identify::SignerName;
 use super::oid;
 use super::read::{Limits, SignedData, SignerInfo};
 
@@ -42,7 +43,7 @@ const MOST_CANDIDATES: usize = 8;
 #[derive(Clone, Debug)]
 pub struct SignerReport {
     /// Whom the SignerInfo names, for people.
-    pub identifier: String,
+    pub identifier: SignerName,
     /// The signer's certificate, if it was among those given.
     pub certificate: Option<Certificate>,
     /// Other certificates at hand under which it verifies as well: the same key, certified again.
@@ -228,7 +229,7 @@ impl Verification<'_> {
         );
 
         let mut report = SignerReport {
-            identifier: signer.sid.to_string(),
+            identifier: SignerName::from(&signer.sid),
             certificate: None,
             further_certificates: Vec::new(),
             digest,
@@ -302,19 +303,22 @@ impl Verification<'_> {
             }
         }
         // RFC 5035 §2: another certificate with the same key may be the one that is meant.
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|certificate| (certificate, bound_to(signer, certificate)))
+            .collect();
         let chosen = found
             .iter()
-            .find(|certificate| bound_to(signer, certificate).is_empty())
-            .or(found.first())
-            .copied();
+            .find(|(_, problems)| problems.is_empty())
+            .or(found.first());
         match chosen {
-            Some(certificate) => {
-                report.problems.extend(bound_to(signer, certificate));
-                report.certificate = Some(certificate.clone());
+            Some((certificate, problems)) => {
+                report.problems.extend(problems.iter().cloned());
+                report.certificate = Some(Certificate::clone(certificate));
                 report.further_certificates = found
                     .iter()
-                    .filter(|other| **other != certificate && bound_to(signer, other).is_empty())
-                    .map(|other| (*other).clone())
+                    .filter(|(other, problems)| other != certificate && problems.is_empty())
+                    .map(|(other, _)| Certificate::clone(other))
                     .collect();
             }
             None => {
@@ -360,7 +364,7 @@ impl Verification<'_> {
 /// The report for a countersignature that was not looked into.
 fn unread(problem: SignatureProblem) -> SignerReport {
     SignerReport {
-        identifier: String::new(),
+        identifier: SignerName::Unread,
         certificate: None,
         further_certificates: Vec::new(),
         digest: None,
