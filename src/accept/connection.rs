@@ -40,8 +40,8 @@ const LAST_WORD: Duration = Duration::from_secs(60);
 
 /// What is read at once of commands.
 const COMMANDS: usize = 2 * 1024;
-/// What is read at once of content.
-const CONTENT: usize = 64 * 1024;
+/// What is read at once of content: a record of TLS.
+const CONTENT: usize = 16 * 1024;
 
 /// What a connection needs to know.
 pub(super) struct Connection<L> {

@@ -53,6 +53,8 @@ pub(super) struct Connection {
     stream: Stream,
     dialogue: Dialogue,
     by: String,
+    /// What its packets are marked with.
+    dscp: Dscp,
 }
 
 enum Stream {
@@ -105,14 +107,20 @@ impl Connection {
             return match converse(&mut stream, &mut dialogue).await? {
                 End::Done(outcomes) => {
                     let stream = Stream::Tls(Box::new(stream));
-                    Ok(conversed(outcomes, stream, dialogue, by))
+                    Ok(conversed(outcomes, stream, dialogue, by, dscp))
                 }
                 End::StartTls => Err(io::Error::other("STARTTLS inside TLS")),
             };
         }
         match converse(&mut stream, &mut dialogue).await? {
             End::Done(outcomes) => {
-                return Ok(conversed(outcomes, Stream::Clear(stream), dialogue, by));
+                return Ok(conversed(
+                    outcomes,
+                    Stream::Clear(stream),
+                    dialogue,
+                    by,
+                    dscp,
+                ));
             }
             End::StartTls => {}
         }
@@ -121,7 +129,7 @@ impl Connection {
         match converse(&mut stream, &mut dialogue).await? {
             End::Done(outcomes) => {
                 let stream = Stream::Tls(Box::new(stream));
-                Ok(conversed(outcomes, stream, dialogue, by))
+                Ok(conversed(outcomes, stream, dialogue, by, dscp))
             }
             End::StartTls => Err(io::Error::other("STARTTLS inside TLS")),
         }
@@ -129,7 +137,10 @@ impl Connection {
 
     /// Carries out another transaction; nothing when the connection is gone and nothing was said.
     pub async fn again(mut self, transaction: Transaction, dscp: Dscp) -> Option<Conversed> {
-        mark(self.stream.socket(), dscp);
+        if self.dscp != dscp {
+            mark(self.stream.socket(), dscp);
+            self.dscp = dscp;
+        }
         self.dialogue.again(transaction);
         if self.dialogue.is_closed() {
             return None;
@@ -141,9 +152,13 @@ impl Connection {
         match end {
             // A next hop that hangs up before it has the message is asked again at once.
             Ok(End::Done(outcomes)) if outcomes.iter().all(|(_, outcome)| is_lost(outcome)) => None,
-            Ok(End::Done(outcomes)) => {
-                Some(conversed(outcomes, self.stream, self.dialogue, &self.by))
-            }
+            Ok(End::Done(outcomes)) => Some(conversed(
+                outcomes,
+                self.stream,
+                self.dialogue,
+                &self.by,
+                dscp,
+            )),
             Ok(End::StartTls) | Err(_) => None,
         }
     }
@@ -184,6 +199,7 @@ fn conversed(
     stream: Stream,
     dialogue: Dialogue,
     by: &str,
+    dscp: Dscp,
 ) -> Conversed {
     Conversed {
         outcomes,
@@ -193,6 +209,7 @@ fn conversed(
             stream,
             dialogue,
             by: by.to_owned(),
+            dscp,
         }),
     }
 }
