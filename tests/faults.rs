@@ -8,7 +8,7 @@
 //! | disk slow | slow; above a bound less is taken (452) | `operation::faults::a_slow_disk_is_only_slow`, `operation::head_room` |
 //! | power goes, process is killed | what got its 250 is there | `power`, `store_crash` (redb, sled), `crash`, `queue::crash` |
 //! | token away | 451 until it is back | `token::switch::without_its_token_a_switch_says_451…` |
-//! | directory away or slow | 451 | `directory::a_directory_that_cannot_tell_or_takes_too_long…`, `…its_clearance_cannot_be_told…` |
+//! | directory away or slow | 451 | `directory::a_directory_that_cannot_tell_or_takes_too_long…`, `…a_clearance_that_the_directory_cannot_tell_now…` |
 //! | revocation data away | 451 or as `stale` says | `revocation::a_place_that_answers_badly…` |
 //! | scanner away | there is no scanner: nothing is asked of another program before a 250 | none |
 //! | clock set forward | 451 (revocation data is old); no life ends without an attempt | `operation::faults::while_the_clock_is_wrong…`, `queue::tests::clock` |
@@ -20,7 +20,7 @@
 //! | LMTP next hop, the same, for each recipient | retry of those without 250 | here |
 //! | AUTH towards a next hop | not spoken: a certificate says who we are | none |
 //! | sender drops at each point | nothing is taken, or all of it | here |
-//! | sender silent, slow, or lies in AUTH | 421, 4xx; others go on | `operation::stop`, `listeners::idle_strangers…`, `accept::pace`, `login`, `smuggling` |
+//! | sender silent, slow, or lies in AUTH | 421, 4xx; others go on | `slow`, `operation::stop`, `listeners::idle_strangers…`, `accept::pace`, `login`, `smuggling` |
 
 #[path = "faults/liar.rs"]
 mod liar;
