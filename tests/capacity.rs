@@ -184,3 +184,35 @@ async fn what_is_out_of_bounds_is_refused_at_its_line() {
         assert!(error.contains(key), "{error}");
     }
 }
+
+/// What is reserved once stays: a reload names each key that it would change, and changes nothing.
+#[tokio::test]
+async fn none_of_it_changes_while_the_switch_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    World::found(dir.path(), Clock::system(), "").await.unwrap();
+    let before = load(dir.path(), "", "").unwrap();
+    let differs = |mark, more| {
+        let next = load(dir.path(), mark, more).unwrap();
+        before.fixed_differences(&next).join("; ")
+    };
+    assert_eq!(differs("", ""), "");
+    for (mark, more, key) in [
+        ("[switch]\n", "permits = 999", "switch.permits"),
+        (
+            "[switch]\n",
+            "reserved-permits = 999",
+            "switch.reserved-permits",
+        ),
+        ("", "[queue]\nwidest = 999", "queue.widest"),
+        ("[store]\n", "group = [9, \"1MiB\"]", "store.group"),
+        ("role = \"relay\"\n", "idle = \"59s\"", "listen"),
+    ] {
+        assert!(
+            differs(mark, more).contains(key),
+            "{more}: {}",
+            differs(mark, more)
+        );
+    }
+    // The twin: what a reload may change is no such difference.
+    assert_eq!(differs("", "[queue]\ndscp = [[\"flash\", 9]]"), "");
+}

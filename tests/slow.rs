@@ -10,8 +10,9 @@ use support::wire::Wire;
 
 const MAIL: &str = "MAIL FROM:<drafter@alder.example>";
 const READER: &[&str] = &["reader@alder.example"];
-/// Short times; and as many connections as a test wants.
-const SHORT: &str = "idle = \"1s\"\nidle-when-crowded = \"1s\"\nhandshake = \"1s\"\n\
+/// Short times, though long enough for a client that is not slow on a machine that is; and as many
+/// connections as a test wants.
+const SHORT: &str = "idle = \"5s\"\nidle-when-crowded = \"5s\"\nhandshake = \"5s\"\n\
                      connections-per-source = 400\nconnections-per-minute = 4000";
 const COMMANDS: [&str; 14] = [
     "",
@@ -220,8 +221,9 @@ async fn who_is_only_slow_is_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_ones_take_no_place_that_is_kept_for_the_urgent() {
-    let listener =
-        "role = \"submission\"\nconnections = 10\nreserved = 2\nconnections-per-source = 50";
+    // Nobody is ended by time here.
+    let listener = "role = \"submission\"\nconnections = 10\nreserved = 2\nconnections-per-source = 50\n\
+                    idle = \"60m\"\nidle-when-crowded = \"60m\"";
     let bench = Bench::new(&[], &[listener]).await;
     let drafter = bench.tls(Some("drafter"));
     let message = bench.message(READER);

@@ -246,7 +246,11 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     (
         "LIMITS",
         "MAILMAX, RCPTMAX",
-        &["tests/smtp_checklist.rs what_is_offered_by_role"],
+        &[
+            "tests/smtp_checklist.rs what_is_offered_by_role",
+            "tests/dialogues/client-limits.txt",
+            "tests/deliver.rs too_many_recipients_for_one_transaction_delay_none",
+        ],
     ),
     (
         "VRFY, EXPN, ETRN",

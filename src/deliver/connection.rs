@@ -48,6 +48,43 @@ impl Conversed {
     }
 }
 
+impl Conversed {
+    // RFC 5321 §4.5.3.1.10, RFC 9422 §4
+    /// Sends the message to those, too, who were too many for one transaction, over the same
+    /// connection, as long as each further transaction delivers to somebody.
+    pub async fn with_the_rest(mut self, transaction: &Transaction, dscp: Dscp) -> Self {
+        let delivered = |outcomes: &[(Address, Outcome)]| {
+            let is_there = |outcome: &Outcome| matches!(outcome, Outcome::Delivered(_));
+            outcomes.iter().any(|(_, outcome)| is_there(outcome))
+        };
+        let mut goes_on = delivered(&self.outcomes);
+        while goes_on {
+            let left = self.outcomes.iter().filter(|(_, o)| o.is_one_too_many());
+            let recipients: Vec<Address> = left.map(|(address, _)| address.clone()).collect();
+            if recipients.is_empty() {
+                break;
+            }
+            let Some(open) = self.open.take() else { break };
+            let rest = Transaction {
+                recipients,
+                ..transaction.clone()
+            };
+            let Some(next) = open.again(rest, dscp).await else {
+                break;
+            };
+            goes_on = delivered(&next.outcomes);
+            self.open = next.open;
+            for (address, outcome) in next.outcomes {
+                let mut known = self.outcomes.iter_mut();
+                if let Some(place) = known.find(|(known, _)| *known == address) {
+                    place.1 = outcome;
+                }
+            }
+        }
+        self
+    }
+}
+
 /// An open connection between two transactions.
 pub(super) struct Connection {
     stream: Stream,

@@ -345,6 +345,7 @@ async fn converse(
     if let Some(kept) = pool.take(config, &link.name)
         && let Some(conversed) = kept.again(transaction.clone(), dscp).await
     {
+        let conversed = conversed.with_the_rest(&transaction, dscp).await;
         return Ok(Said::of(conversed, pool, config, link));
     }
     let mut unreached = Unreached::default();
@@ -371,6 +372,7 @@ async fn converse(
             let who = hop.expected.as_deref();
             match Connection::open((&next_hop, who), identity, name, now, marked).await {
                 Ok(conversed) => {
+                    let conversed = conversed.with_the_rest(&transaction, dscp).await;
                     return Ok(Said::of(conversed.with(&hop.name), pool, config, link));
                 }
                 // RFC 3463 §3.5: X.4.1, no answer from host

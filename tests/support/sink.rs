@@ -67,6 +67,12 @@ impl Sink {
         Self::serving(Settings::default(), None, address, Keep::Count).await
     }
 
+    /// A sink in the clear, with limits of its own.
+    pub async fn limited(settings: Settings) -> Result<Self, Trouble> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::serving(settings, None, address, Keep::Count).await
+    }
+
     async fn serving(
         settings: Settings,
         acceptor: Option<TlsAcceptor>,

@@ -4,7 +4,7 @@
 //! Refuses: to convert content for a server that cannot take it as it is, and to leave away what was
 //! asked for: who asked would believe that it was done.
 //! Standards: RFC 1870 §6; RFC 6152 §3; RFC 3030 §3; RFC 6531 §3.1; RFC 6710 §4.4; RFC 6758 §4;
-//! RFC 3461 §5.2; RFC 8689 §4; RFC 2852 §4; RFC 5321 §4.5.2.
+//! RFC 3461 §5.2; RFC 8689 §4; RFC 2852 §4; RFC 5321 §4.5.2; RFC 9422 §4.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(super) struct Offers {
     pub(super) least_time: i64,
     pub(super) pipelining: bool,
     pub(super) priority: bool,
+    /// The most recipients of one transaction, where the server says so.
+    pub(super) recipients: Option<usize>,
     pub(super) require_tls: bool,
     /// The limit; 0 is none.
     pub(super) size: Option<u64>,
@@ -57,6 +59,16 @@ impl Offers {
                     offers.least_time = least.unwrap_or(0).max(0);
                 }
                 "DSN" => offers.dsn = true,
+                // RFC 9422 §4.2: limits that are not known here are passed over
+                "LIMITS" => {
+                    let most = words.find_map(|word| {
+                        let (name, value) = word.split_once('=')?;
+                        let counts = (1..=6).contains(&value.len());
+                        let value = value.parse().ok().filter(|most| counts && *most > 0);
+                        value.filter(|_| name.eq_ignore_ascii_case("RCPTMAX"))
+                    });
+                    offers.recipients = most;
+                }
                 "MT-PRIORITY" => offers.priority = true,
                 "PIPELINING" => offers.pipelining = true,
                 "REQUIRETLS" => offers.require_tls = true,
@@ -147,8 +159,15 @@ impl Active {
                 let reply = Reply::new(553, (5, 6, 7), text);
                 *outcome = Some(Outcome::Failed(Cause::Local(reply)));
             }
-            if outcome.is_none() {
-                self.asked.push(number);
+            let most = offers.recipients.unwrap_or(usize::MAX);
+            match outcome {
+                None if self.asked.len() < most => self.asked.push(number),
+                None => {
+                    let text = "the server takes no more recipients in one transaction";
+                    let reply = Reply::new(452, (4, 5, 3), text);
+                    *outcome = Some(Outcome::Deferred(Cause::Local(reply)));
+                }
+                Some(_) => {}
             }
         }
     }

@@ -39,6 +39,21 @@ impl Outcome {
         }
     }
 
+    // RFC 5321 §4.5.3.1.10: the client sends the message again to those whom the server had no room for
+    /// Whether the recipient was one too many for one transaction.
+    pub fn is_one_too_many(&self) -> bool {
+        let Self::Deferred(cause) = self else {
+            return false;
+        };
+        let (Cause::Local(reply) | Cause::Peer(reply)) = cause;
+        match (reply.code, reply.enhanced) {
+            (452 | 552, Some((_, 5, 3))) => true,
+            // Older servers say so without a status.
+            (552, None) => true,
+            _ => false,
+        }
+    }
+
     /// The outcome of a reply that is not the one hoped for.
     pub(super) fn of_refusal(reply: Reply) -> Self {
         match reply.class() {
