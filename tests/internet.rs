@@ -7,6 +7,8 @@ mod support;
 mod bench;
 #[path = "internet/dane.rs"]
 mod dane;
+#[path = "internet/knot.rs"]
+mod knot;
 #[path = "internet/mx.rs"]
 mod mx;
 #[path = "internet/sts.rs"]

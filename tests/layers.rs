@@ -129,6 +129,20 @@ fn only_its_own_file_names_a_storage_engine() {
 }
 
 #[test]
+fn only_its_own_rooms_name_the_dns_library() {
+    for (path, text) in sources() {
+        let names_it = code(&text).any(|(_, line)| line.contains("hickory_resolver"));
+        assert!(
+            !names_it
+                || path.starts_with("deliver/internet")
+                || path.ends_with("config/internet.rs"),
+            "{} names hickory",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn sockets_are_opened_only_where_the_design_says() {
     for (path, text) in sources() {
         let opens = code(&text).any(|(_, line)| {

@@ -1,5 +1,6 @@
 //! ALDER, whose way to BIRCH DNS knows: what DNS and the web say of it, who opens, what became of it.
 
+use std::any::Any;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use ravelin::message::address::Address;
 
 use super::support;
 use super::support::dns::{Dns, Entry, Lie};
+use super::support::knot::{Denial, Knot};
 use super::support::sink::{Keep, Sink};
 use super::support::web::{Manner, Web};
 
@@ -20,9 +22,20 @@ pub const GOOD: [u8; 4] = [127, 0, 0, 1];
 /// Nobody listens there.
 pub const AWAY: [u8; 4] = [127, 0, 0, 9];
 
+/// What DNS says, once it is known who is there.
+trait Published {
+    fn records(&self, world: &World) -> Vec<Entry>;
+}
+
+impl<F: Fn(&World) -> Vec<Entry>> Published for F {
+    fn records(&self, world: &World) -> Vec<Entry> {
+        self(world)
+    }
+}
+
 /// What differs from one bench to the next.
 pub struct Scene {
-    records: Box<dyn Fn(&World) -> Vec<Entry>>,
+    records: Box<dyn Published>,
     lies: &'static [Lie],
     /// Whether the zone is signed, and its key an anchor of the switch.
     is_signed: bool,
@@ -34,6 +47,21 @@ pub struct Scene {
     policy: Option<(Manner, &'static str)>,
     /// A policy that was seen before, as it stands in the folder.
     seen: Option<String>,
+    /// Who answers for DNS.
+    server: Server,
+    /// Whether the anchor of the switch is another key than that of the zone.
+    is_anchored_elsewhere: bool,
+}
+
+/// Who answers for DNS.
+#[derive(Clone, Copy)]
+enum Server {
+    /// Nobody any more.
+    Away,
+    /// Knot DNS, which signs.
+    Knot(Denial),
+    /// Our own, which lies.
+    Own,
 }
 
 impl Scene {
@@ -51,6 +79,32 @@ impl Scene {
             who: |world| world.birch_config.clone(),
             policy: None,
             seen: None,
+            server: Server::Own,
+            is_anchored_elsewhere: false,
+        }
+    }
+
+    /// Knot DNS answers.
+    pub fn served_by_knot(self, denial: Denial) -> Self {
+        Self {
+            server: Server::Knot(denial),
+            ..self.signed()
+        }
+    }
+
+    /// Nobody answers.
+    pub fn served_by_nobody(self) -> Self {
+        Self {
+            server: Server::Away,
+            ..self
+        }
+    }
+
+    /// The anchor of the switch is another key than that of the zone.
+    pub fn anchored_elsewhere(self) -> Self {
+        Self {
+            is_anchored_elsewhere: true,
+            ..self
         }
     }
 
@@ -98,7 +152,7 @@ impl Scene {
 pub struct Bench {
     world: World,
     sink: Sink,
-    _dns: Dns,
+    _dns: Option<Box<dyn Any>>,
     _web: Option<Web>,
     pub dir: tempfile::TempDir,
 }
@@ -107,14 +161,31 @@ impl Bench {
     pub async fn new(scene: Scene) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut world = support::world(dir.path(), &[], "").await;
-        let records = (scene.records)(&world);
-        let dns = match scene.is_signed {
-            true => Dns::signed(records, scene.lies).await,
-            false => Dns::unsigned(records, scene.lies).await,
+        let records = scene.records.records(&world);
+        let own = match scene.is_signed {
+            true => Dns::signed(records.clone(), scene.lies).await,
+            false => Dns::unsigned(records.clone(), scene.lies).await,
         };
-        let mut section = format!("[internet]\nresolvers = [\"{}\"]\n", dns.address);
+        let (mut address, mut anchors) = (own.address, own.anchors.clone());
+        let dns: Option<Box<dyn Any>> = match scene.server {
+            Server::Away => {
+                drop(own);
+                None
+            }
+            Server::Knot(denial) => {
+                // BIRCH's switch does not run: nobody else listens there.
+                address = world.birch.ports.submission;
+                let knot = Knot::open(dir.path(), address, &records, denial);
+                if !scene.is_anchored_elsewhere {
+                    anchors.clone_from(&knot.anchors);
+                }
+                Some(Box::new(knot))
+            }
+            Server::Own => Some(Box::new(own)),
+        };
+        let mut section = format!("[internet]\nresolvers = [\"{address}\"]\n");
         if scene.is_signed {
-            std::fs::write(dir.path().join("dnssec.key"), &dns.anchors).unwrap();
+            std::fs::write(dir.path().join("dnssec.key"), &anchors).unwrap();
             section.push_str("dnssec-anchors = \"../dnssec.key\"\n");
         }
         let web = match scene.policy {
@@ -166,7 +237,7 @@ impl Bench {
     /// Waits until the chain tells of an act, which must have these words.
     pub async fn told(&self, act: &str, words: &str) {
         let act = format!("\"act\":\"{act}\"");
-        for _ in 0..3_000 {
+        for _ in 0..6_000 {
             let chain = chain(self.dir.path());
             if let Some(line) = chain.lines().find(|line| line.contains(&act)) {
                 assert!(line.contains(words), "{line}");

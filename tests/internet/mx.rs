@@ -91,6 +91,8 @@ async fn without_an_answer_the_message_waits() {
         let scene = Scene::of(one_host()).with_lies(lies);
         Bench::does_not(scene, "deferred", "4.4.3").await;
     }
+    let nobody = Scene::of(one_host()).served_by_nobody();
+    Bench::does_not(nobody, "deferred", "4.4.3").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 //! - `bench`: a switch with further listeners.
 //! - `dns`: a DNS server that signs, and lies.
 //! - `engine`: which engine the store has.
+//! - `knot`: a DNS server by other hands.
 //! - `place`: a web server that hands revocation data out, well or badly.
 //! - `process`: the real binary, `ravelin serve`, started and killed.
 //! - `source`: people's mail programs: many messages over one connection.
@@ -18,6 +19,8 @@ pub mod bench;
 #[cfg(feature = "internet")]
 pub mod dns;
 pub mod engine;
+#[cfg(feature = "internet")]
+pub mod knot;
 pub mod place;
 pub mod process;
 pub mod sink;
