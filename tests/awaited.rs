@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forge::{Author, Forge};
+use ravelin::admin::reports::AskedReports;
 use ravelin::cli::demo::World;
 use ravelin::clock::{Clock, Timestamp};
 use ravelin::crypto::cms::decrypt::Keys;
 use ravelin::label::{self, Label};
+use ravelin::message::Precedence;
 use ravelin::message::address::{Address, ReversePath};
 use ravelin::message::mime::Limits;
 use ravelin::message::service::{
@@ -21,7 +23,8 @@ use ravelin::message::service::{
 use ravelin::message::xtext::Xtext;
 use ravelin::open::{self, Facts, Opener, Piece, SignerFacts};
 use ravelin::queue::Which;
-use ravelin::store::{AwaitedRow, ReportKind, ReportResult, Settled};
+use ravelin::report::Standing;
+use ravelin::store::{AwaitedRow, Awaiting, ReportKind, ReportResult, Settled};
 use ravelin::switch::QueueAct;
 
 const ENVELOPE: &str = "QQ+314";
@@ -35,7 +38,19 @@ fn abroad() -> Address {
 }
 
 async fn world(dir: &Path) -> World {
-    let mut world = World::found(dir, Clock::system(), "").await.unwrap();
+    world_at(dir, Clock::system(), "").await
+}
+
+/// Both switches under one clock, with a clerk who operates ALDER's, and `rules` in its configuration.
+async fn world_at(dir: &Path, clock: Clock, rules: &str) -> World {
+    let mut world = World::found(dir, clock, rules).await.unwrap();
+    let config = dir.join("config/alder.toml");
+    let clerk = "certificate = \"../pki/alder/clerk-encrypt.pem\"\n";
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains(clerk), "{text}");
+    let text = text.replacen(clerk, &format!("{clerk}roles = [\"operator\"]\n"), 1);
+    std::fs::write(&config, text).unwrap();
+    world.alder_config = ravelin::config::load(&config).unwrap();
     world.wake_alder().await.unwrap();
     world.wake_birch().await.unwrap();
     world
@@ -449,4 +464,254 @@ async fn a_signed_receipt_settles_for_exactly_this_content() {
     let told = told_of(&world, "report-not-matched", 3).await;
     assert!(told[2].contains("\"why\":\"duplicate\""), "{told:?}");
     world.end().await;
+}
+
+/// How many messages to the postmaster tell of reports.
+fn notices(world: &World) -> usize {
+    let mail = world.alder_mail.after(0);
+    let is_one = |file: &std::path::PathBuf| {
+        let octets = std::fs::read(file).unwrap();
+        String::from_utf8_lossy(&octets).contains("\r\nSubject: OVERDUE: reports on ")
+    };
+    mail.iter().filter(|file| is_one(file)).count()
+}
+
+async fn look(world: &World) {
+    let switch = &world.running().unwrap().switch;
+    switch.tell_of_missing_reports().await.unwrap();
+    switch.forget_reports().await.unwrap();
+}
+
+/// Looks until the chain has so many records of an act: a row can be read a moment before it is known
+/// to be due.
+async fn look_for(world: &World, act: &str, count: usize) -> Vec<String> {
+    for _ in 0..1500 {
+        look(world).await;
+        let lines = told(world, act);
+        if lines.len() >= count {
+            return lines;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{act} {:?}", told(world, act));
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_report_is_an_alarm_once_whatever_is_restarted() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(Timestamp::now());
+    let mut world = world_at(dir.path(), clock.clone(), "").await;
+    at_birch(&world, QueueAct::Hold).await;
+    send(&world, &abroad(), asking(&abroad())).await;
+    row_that(&world, |row| row.sent.is_some()).await;
+    clock.advance(29 * MINUTE);
+    look(&world).await;
+    assert_eq!(told(&world, "report-overdue"), Vec::<String>::new());
+
+    clock.advance(MINUTE);
+    let alarms = look_for(&world, "report-overdue", 1).await;
+    for part in [
+        "reader@birch.example",
+        "IMMEDIATE",
+        "\"awaited\":\"delivery, receipt\"",
+        "\"next-hop\":\"birch\"",
+    ] {
+        assert!(alarms[0].contains(part), "{part} in {alarms:?}");
+    }
+    let is_notice = |octets: &[u8]| String::from_utf8_lossy(octets).contains("OVERDUE: reports");
+    let (_, octets) = world.alder_mail.wait_for(is_notice).await.unwrap();
+    let text = String::from_utf8_lossy(&octets).into_owned();
+    let row = rows(&world).remove(0);
+    assert!(
+        text.contains(&format!("IMMEDIATE  {}  reader@birch.example", row.message)),
+        "{text}"
+    );
+    assert!(text.contains("To: postmaster@alder.example"), "{text}");
+    assert!(!text.contains("Passage"), "{text}");
+    assert_eq!(row.alarmed, Some(clock.now()));
+
+    clock.advance(MINUTE);
+    look(&world).await;
+    world.alder_switch.take().unwrap().stop().await;
+    world.wake_alder().await.unwrap();
+    look(&world).await;
+    assert_eq!(told(&world, "report-overdue").len(), 1);
+    assert_eq!(rows(&world), [row]);
+
+    // Late, and welcome: it settles all the same.
+    at_birch(&world, QueueAct::Resume).await;
+    let row = row_that(&world, |row| settled(row, ReportKind::Delivery).is_some()).await;
+    assert!(row.alarmed.is_some() && row.is_missed());
+    clock.advance(60 * MINUTE);
+    look(&world).await;
+    assert_eq!(
+        (told(&world, "report-overdue").len(), notices(&world)),
+        (1, 1)
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_answer_that_was_asked_for_is_missed_and_nothing_is_kept_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(Timestamp::now());
+    let rules = "\n[reports]\nkept = \"2d\"\ngiven-up = \"10d\"\ndue = [[\"immediate\", \"5m\"]]\n";
+    let world = world_at(dir.path(), clock.clone(), rules).await;
+    let drafter = world.alder.person("drafter").unwrap();
+    let label = label::ess::encode(&confidential(&world)).unwrap();
+    let home = address("reader@alder.example");
+    let submit = async |id: &str, more: &str, terms: Terms| {
+        let head = format!(
+            "From: drafter@alder.example\r\nTo: reader@alder.example\r\nSubject: Passage\r\n\
+             Date: {}\r\nMessage-ID: <{id}@alder.example>\r\nMMHS-Primary-Precedence: 3\r\n{more}",
+            ravelin::clock::rfc5322_date(Timestamp::now())
+        );
+        let entity = "Content-Type: text/plain; hp=\"clear\"\r\n\r\nAt first light.\r\n";
+        let message = forge::signed(&head, &drafter.sign, entity, &label);
+        let from = ReversePath::Address(drafter.address.clone());
+        let (alder, config) = (&world.alder, &world.alder_config);
+        let reply = forge::hand_in(alder, config, &drafter.sign, from, &home, message, terms);
+        let reply = reply.await;
+        assert!(reply.starts_with("250 "), "{reply}");
+    };
+    // Nobody asks for anything: there is no row.
+    submit("one", "", Terms::default()).await;
+    assert_eq!(rows(&world), []);
+    // Only what goes wrong is to be told; and it is delivered.
+    let mut trouble = asking(&home);
+    let asked = trouble.service.recipients.get_mut(&home).unwrap();
+    asked.notify = Some(Notify {
+        failure: Asked::Yes,
+        ..Notify::default()
+    });
+    submit("two", "", trouble).await;
+    let row = row_that(&world, AwaitedRow::is_settled).await;
+    assert_eq!(
+        (row.asked(ReportKind::Delivery).unwrap().awaiting, row.due),
+        (Awaiting::Trouble, None)
+    );
+    clock.advance(5 * MINUTE);
+    look(&world).await;
+    assert_eq!(told(&world, "report-overdue"), Vec::<String>::new());
+    clock.advance(2 * 24 * 60 * MINUTE);
+    let forgotten = look_for(&world, "reports-forgotten", 1).await;
+    assert!(forgotten[0].contains("\"missed\":\"0\""), "{forgotten:?}");
+    assert_eq!(rows(&world), []);
+
+    // A read report is asked for, and does not come.
+    let to = "Disposition-Notification-To: drafter@alder.example\r\n";
+    submit("three", to, Terms::default()).await;
+    row_that(&world, |row| row.sent.is_some()).await;
+    clock.advance(4 * MINUTE);
+    look(&world).await;
+    assert_eq!(told(&world, "report-overdue").len(), 0);
+    clock.advance(MINUTE);
+    assert_eq!(look_for(&world, "report-overdue", 1).await.len(), 1);
+    clock.advance(10 * 24 * 60 * MINUTE);
+    let forgotten = look_for(&world, "reports-forgotten", 2).await;
+    assert_eq!(rows(&world), []);
+    assert!(forgotten[1].contains("\"missed\":\"1\""), "{forgotten:?}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_lists_what_is_awaited_and_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(Timestamp::now());
+    let world = world_at(dir.path(), clock.clone(), "\n[reports]\nmost = 3\n").await;
+    let home = address("reader@alder.example");
+    for _ in 0..3 {
+        send(&world, &home, asking(&home)).await;
+    }
+    // There is room for three.
+    send(&world, &home, asking(&home)).await;
+    let told = told_of(&world, "reports-not-awaited", 1).await;
+    assert!(told[0].contains("\"recipients\":\"1\""), "{told:?}");
+    for _ in 0..1500 {
+        if rows(&world).iter().all(|row| row.sent.is_some()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let all = AskedReports::default();
+    let refused = world.desk("drafter").unwrap().reports(&all, None).await;
+    assert!(
+        refused
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("(role.missing)")
+    );
+    let clerk = world.desk("clerk").unwrap();
+    let (listed, next) = clerk.reports(&all, None).await.unwrap();
+    assert_eq!((listed.len(), next), (3, None));
+    assert!(
+        listed.iter().all(|one| one.state == Standing::Awaited),
+        "{listed:#?}"
+    );
+    // Page by page it is the same.
+    let pages = AskedReports {
+        limit: Some(1),
+        ..all.clone()
+    };
+    assert_eq!(clerk.reports(&pages, None).await.unwrap().0, listed);
+    let (first, next) = clerk.reports(&all, Some(1)).await.unwrap();
+    assert_eq!(first, listed[..1]);
+    let rest = AskedReports {
+        after: next,
+        ..all.clone()
+    };
+    assert_eq!(clerk.reports(&rest, None).await.unwrap().0, listed[1..]);
+    let lost = AskedReports {
+        after: Some("3.x.y".into()),
+        ..all.clone()
+    };
+    let error = clerk.reports(&lost, None).await.err().unwrap().to_string();
+    assert!(error.contains("not a place"), "{error}");
+
+    let overdue = AskedReports {
+        overdue: true,
+        ..all.clone()
+    };
+    assert_eq!(clerk.reports(&overdue, None).await.unwrap().0, []);
+    clock.advance(30 * MINUTE);
+    assert_eq!(clerk.reports(&overdue, None).await.unwrap().0.len(), 3);
+    for (precedence, count) in [(Precedence::Immediate, 3), (Precedence::Flash, 0)] {
+        let of = AskedReports {
+            precedence: Some(precedence),
+            message: None,
+            ..all.clone()
+        };
+        assert_eq!(clerk.reports(&of, None).await.unwrap().0.len(), count);
+    }
+    let message = listed[0].row.message;
+    world.end().await;
+
+    // And of the switch that is stopped.
+    let config = dir.path().join("config/alder.toml");
+    let ravelin = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ravelin"))
+            .args(["reports", "list", "--config", config.to_str().unwrap()])
+            .args(arguments)
+            .env_remove("RAVELIN_LOG")
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{error}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = ravelin(&["--message", &message.to_string()]);
+    let [head, line] = table.lines().collect::<Vec<_>>()[..] else {
+        panic!("{table}");
+    };
+    assert!(head.starts_with("MESSAGE"), "{head}");
+    for part in [&*message.to_string(), "IMMEDIATE", "delivered", "awaited"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&ravelin(&["--format", "json"])).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 3);
+    assert_eq!(json[0]["reports"][0]["settled"]["result"], "delivered");
+    assert_eq!(json[0]["recipient"], "reader@alder.example");
 }
