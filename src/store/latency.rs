@@ -23,7 +23,7 @@ pub struct Latencies {
 pub(super) struct Latency {
     classes: [AtomicU64; BOUNDS.len() + 1],
     microseconds: AtomicU64,
-    /// The longest since somebody last asked.
+    /// The longest since somebody last asked, in microseconds.
     longest: AtomicU64,
     /// When the group that is being committed was begun.
     working: Mutex<Option<Instant>>,
@@ -39,7 +39,6 @@ impl Latency {
     }
 
     pub(super) fn observe(&self, took: Duration) {
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let class = BOUNDS
             .iter()
@@ -48,12 +47,12 @@ impl Latency {
             class.fetch_add(1, Ordering::Relaxed);
         }
         self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
-        self.longest.fetch_max(milliseconds, Ordering::Relaxed);
+        self.longest.fetch_max(microseconds, Ordering::Relaxed);
     }
 
     /// The longest since the last call, or the one that goes on, if that is longer already.
     pub(super) fn take_longest(&self) -> Duration {
-        let longest = Duration::from_millis(self.longest.swap(0, Ordering::Relaxed));
+        let longest = Duration::from_micros(self.longest.swap(0, Ordering::Relaxed));
         let working = *self.working.lock().unwrap_or_else(PoisonError::into_inner);
         longest.max(working.map_or(Duration::ZERO, |begun| begun.elapsed()))
     }
@@ -85,6 +84,8 @@ mod tests {
         assert_eq!(all.sum, Duration::from_millis(62_007));
         assert_eq!(latency.take_longest(), Duration::from_secs(60));
         assert_eq!(latency.take_longest(), Duration::ZERO);
+        latency.observe(Duration::from_micros(3));
+        assert_eq!(latency.take_longest(), Duration::from_micros(3));
         latency.begin();
         std::thread::sleep(Duration::from_millis(5));
         assert!(latency.take_longest() >= Duration::from_millis(5));
