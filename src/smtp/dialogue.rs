@@ -416,10 +416,13 @@ impl Dialogue {
     // RFC 2920 §3.1: a server may say 354 though it took no recipient; then a dot ends the nothing
     // that it waits for
     fn unwanted(&mut self, left: usize, class: Class) {
-        match left.saturating_sub(1) {
-            0 if class == Class::GoOn => self.command("."),
-            0 => self.finish(),
-            left => self.state = State::Unwanted(left),
+        match (left, class) {
+            (1, Class::GoOn) => {
+                self.state = State::Unwanted(0);
+                self.command(".");
+            }
+            (0 | 1, _) => self.finish(),
+            (left, _) => self.state = State::Unwanted(left.saturating_sub(1)),
         }
     }
 
