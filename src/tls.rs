@@ -10,6 +10,7 @@ mod client;
 mod dane;
 mod host;
 mod server;
+mod signatures;
 mod token;
 
 use std::sync::Arc;

@@ -7,18 +7,19 @@
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
+use super::signatures::Signatures;
 use crate::crypto::certificate::Certificate;
 
 /// Takes every certificate, and checks that the peer signs with its key.
 #[derive(Debug)]
 pub(super) struct Shown {
     authorities: Vec<DistinguishedName>,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl Shown {
@@ -29,7 +30,7 @@ impl Shown {
                 .iter()
                 .map(|anchor| DistinguishedName::from(anchor.subject_der().to_vec()))
                 .collect(),
-            provider: Arc::clone(provider),
+            signatures: Signatures::of(provider),
         }
     }
 }
@@ -58,8 +59,7 @@ impl ClientCertVerifier for Shown {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        self.signatures.check_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -68,13 +68,10 @@ impl ClientCertVerifier for Shown {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        self.signatures.check_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.signatures.schemes()
     }
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::dane::{Associations, is_named};
+use super::signatures::Signatures;
 use super::{TlsError, confirm_server_aside, roots, server_name, setup, shown};
 use crate::clock::Timestamp;
 use crate::crypto::keys::Identity as Key;
@@ -62,7 +62,7 @@ impl Expected {
         let shown = shown(identity)?;
         let verifier = Arc::new(Opens {
             pinned,
-            provider: Arc::clone(&provider),
+            signatures: Signatures::of(&provider),
         });
         let settings = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -122,7 +122,7 @@ pub fn visitor(trust: &TrustStore) -> Result<Arc<ClientConfig>, TlsError> {
 #[derive(Debug)]
 struct Opens {
     pinned: Option<(Arc<WebPkiServerVerifier>, ServerName<'static>)>,
-    provider: Arc<CryptoProvider>,
+    signatures: Signatures,
 }
 
 impl ServerCertVerifier for Opens {
@@ -148,8 +148,7 @@ impl ServerCertVerifier for Opens {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        self.signatures.check_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -158,13 +157,10 @@ impl ServerCertVerifier for Opens {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        self.signatures.check_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.signatures.schemes()
     }
 }
