@@ -18,6 +18,7 @@ mod key;
 mod label;
 mod label_answers;
 mod label_history;
+mod listing;
 mod log;
 mod material;
 mod messages;

@@ -1,13 +1,13 @@
 //! `ravelin queue`: what waits for its next hop, and an operator's work on it. The list is also had
 //! of a switch that is stopped; everything else is done by one that runs.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::answer::{Answer, Trouble, chain};
 use super::desk::refused;
+use super::listing::{Listing, goes_on};
 use super::officer::Settings;
 use super::print::{self, Format};
 use super::stopped;
@@ -49,23 +49,11 @@ struct Target {
 /// Which entries are listed, of which switch.
 #[derive(Args, Debug)]
 struct Wanted {
-    /// The configuration of a switch that is stopped
-    #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
-    config: PathBuf,
-    /// The operator's settings, to ask a running switch
-    #[arg(long, value_name = "FILE")]
-    desk: Option<PathBuf>,
     /// Only those for this link
     #[arg(long, value_name = "LINK")]
     next_hop: Option<String>,
-    /// At most so many
-    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    limit: Option<usize>,
-    /// Go on where an earlier list with --limit ended
-    #[arg(long, value_name = "PLACE")]
-    after: Option<String>,
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 #[derive(Debug, Subcommand)]
@@ -166,29 +154,23 @@ async fn work(act: &str, target: &Target, to: Option<&String>) -> Result<Answer,
 }
 
 async fn list(wanted: &Wanted) -> Result<Answer, Trouble> {
-    let format = wanted.format;
+    let format = wanted.listing.format;
     let asked = Asked {
         limit: None,
-        after: wanted.after.clone(),
+        after: wanted.listing.after.clone(),
         next_hop: wanted.next_hop.clone(),
     };
-    let (rows, next) = match &wanted.desk {
+    let (rows, next) = match &wanted.listing.desk {
         Some(desk) => {
             let desk = Settings::of(desk).officer()?.desk;
-            match desk.entries(&asked, wanted.limit).await {
+            match desk.entries(&asked, wanted.listing.limit).await {
                 Ok(found) => found,
                 Err(error) => return refused(error),
             }
         }
         None => of_stopped(wanted)?,
     };
-    if let Some(next) = next {
-        // Beside the answer, which is for programs too.
-        let _ = writeln!(
-            std::io::stderr(),
-            "ravelin: there may be more: --after {next}"
-        );
-    }
+    goes_on(next.as_deref());
     match format {
         Format::Json => print::json(&rows)?,
         Format::Table => print::out(&print::columns(
@@ -212,15 +194,18 @@ async fn list(wanted: &Wanted) -> Result<Answer, Trouble> {
 fn of_stopped(wanted: &Wanted) -> Result<(Vec<Listed>, Option<String>), Trouble> {
     let fault = |error: crate::store::Fault| Trouble::Fault(chain(&error));
     let usage = |error: NotACursor| Trouble::Usage(error.to_string());
-    let store = stopped::store(&wanted.config)?;
+    let store = stopped::store(&wanted.listing.config)?;
     let clock = Clock::system();
     let queue = queue::Queue::open(store, Schedule::default(), Limits::default(), clock.clone());
     let queue = queue.map_err(fault)?;
     let (orders, now) = (queue.minimize(), clock.now());
-    let after = wanted.after.as_deref().map(str::parse).transpose();
+    let after = wanted.listing.after.as_deref().map(str::parse).transpose();
     let (mut all, mut after) = (Vec::new(), after.map_err(usage)?);
     loop {
-        let left = wanted.limit.map_or(1000, |enough| enough - all.len());
+        let left = wanted
+            .listing
+            .limit
+            .map_or(1000, |enough| enough - all.len());
         let page = queue.page(after, wanted.next_hop.as_deref(), left.min(1000));
         let page = page.map_err(fault)?;
         all.extend(page.rows.into_iter().map(|row| Listed {
@@ -228,7 +213,7 @@ fn of_stopped(wanted: &Wanted) -> Result<(Vec<Listed>, Option<String>), Trouble>
             row,
         }));
         match page.next {
-            Some(next) if wanted.limit.is_none_or(|enough| all.len() < enough) => {
+            Some(next) if wanted.listing.limit.is_none_or(|enough| all.len() < enough) => {
                 after = Some(next);
             }
             next => return Ok((all, next.map(|next| next.to_string()))),

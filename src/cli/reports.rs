@@ -1,13 +1,11 @@
 //! `ravelin reports`: what is awaited of what was sent: reports of delivery, of reading, signed
 //! receipts. Of a running switch, or of one that is stopped.
 
-use std::io::Write;
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
 use super::answer::{Answer, Trouble, chain};
 use super::desk::refused;
+use super::listing::{Listing, goes_on};
 use super::officer::Settings;
 use super::print::{self, Format};
 use super::stopped;
@@ -40,12 +38,6 @@ enum Act {
 /// Which rows are listed, of which switch.
 #[derive(Args, Debug)]
 struct Wanted {
-    /// The configuration of a switch that is stopped
-    #[arg(long, value_name = "FILE", default_value = "ravelin.toml")]
-    config: PathBuf,
-    /// The operator's settings, to ask a running switch
-    #[arg(long, value_name = "FILE")]
-    desk: Option<PathBuf>,
     /// What is settled, too
     #[arg(long)]
     all: bool,
@@ -58,14 +50,8 @@ struct Wanted {
     /// Only this message
     #[arg(long, value_name = "ID")]
     message: Option<MessageId>,
-    /// At most so many
-    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
-    limit: Option<usize>,
-    /// Go on where an earlier list with --limit ended
-    #[arg(long, value_name = "PLACE")]
-    after: Option<String>,
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 pub(super) async fn run(reports: &Reports) -> Result<Answer, Trouble> {
@@ -81,23 +67,20 @@ async fn list(wanted: &Wanted) -> Result<Answer, Trouble> {
         precedence: wanted.precedence,
         message: wanted.message,
         limit: None,
-        after: wanted.after.clone(),
+        after: wanted.listing.after.clone(),
     };
-    let (rows, next) = match &wanted.desk {
+    let (rows, next) = match &wanted.listing.desk {
         Some(desk) => {
             let desk = Settings::of(desk).officer()?.desk;
-            match desk.reports(&asked, wanted.limit).await {
+            match desk.reports(&asked, wanted.listing.limit).await {
                 Ok(found) => found,
                 Err(error) => return refused(error),
             }
         }
         None => of_stopped(wanted, &asked)?,
     };
-    if let Some(next) = next {
-        // Beside the answer, which is for programs too.
-        let _ = writeln!(std::io::stderr(), "ravelin: there are more: --after {next}");
-    }
-    match wanted.format {
+    goes_on(next.as_deref());
+    match wanted.listing.format {
         Format::Json => print::json(&rows)?,
         Format::Table => print::out(&print::columns(
             &[
@@ -124,10 +107,13 @@ fn of_stopped(
 ) -> Result<(Vec<ListedReport>, Option<String>), Trouble> {
     let after = asked.after.as_deref().map(str::parse).transpose();
     let after = after.map_err(|error: NotAPlace| Trouble::Usage(error.to_string()))?;
-    let store = stopped::store(&wanted.config)?;
+    let store = stopped::store(&wanted.listing.config)?;
     let rows = store.awaited();
     let rows = rows.map_err(|error| Trouble::Fault(chain(&error)))?;
-    let (limit, now) = (wanted.limit.unwrap_or(usize::MAX), Clock::system().now());
+    let (limit, now) = (
+        wanted.listing.limit.unwrap_or(usize::MAX),
+        Clock::system().now(),
+    );
     let (rows, next) = report::listed(rows, &asked.which(), after, limit, now);
     Ok((rows, next.map(|next| next.to_string())))
 }
